@@ -1,0 +1,76 @@
+"""File bundles on a Docker engine: a volume filled once, by a container that never starts.
+
+Uploading into the workload itself is no alternative: the engine refuses any upload into a container with a
+read-only root. Bind mounts are none either: the engine may run on another machine than this program.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+
+import pulumi
+import pulumi_docker as docker
+
+from runtime.spec import FileBundle, Mount
+
+
+def content_label(key: str, files: dict[str, str]) -> str:
+    """Give a keyed digest of the files: it changes with them, and tells nobody who lacks the key anything.
+
+    A plain hash would let whoever can read labels try guesses at a weak secret offline.
+    """
+    content = json.dumps(files, sort_keys=True).encode()
+    return hmac.digest(key.encode(), content, "sha256").hex()[:32]
+
+
+def create(
+    name: str,
+    bundle: FileBundle,
+    *,
+    key: pulumi.Input[str],
+    image: pulumi.Input[str],
+    owner: int,
+    labels: dict[str, str],
+    parent: pulumi.Resource,
+) -> tuple[Mount, pulumi.Resource]:
+    """Create the bundle; the mount is complete when the returned resource exists."""
+    digest = pulumi.Output.unsecret(
+        pulumi.Output.all(key, dict(bundle.files)).apply(lambda known: content_label(known[0], known[1]))
+    )
+    volume = docker.Volume(
+        name,
+        labels=[
+            *[docker.VolumeLabelArgs(label=label, value=value) for label, value in labels.items()],
+            docker.VolumeLabelArgs(label="letta-platform.content", value=digest),
+        ],
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=False),
+    )
+    holder = docker.Container(
+        name,
+        image=image,
+        # Never started; it only gives the engine a file system to write the files into.
+        command=["true"],
+        start=False,
+        must_run=False,
+        restart="no",
+        network_mode="none",
+        labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in labels.items()],
+        volumes=[docker.ContainerVolumeArgs(volume_name=volume.name, container_path=bundle.path)],
+        uploads=[
+            docker.ContainerUploadArgs(
+                file=f"{bundle.path}/{file}",
+                content=content,
+                permissions="0400",
+                owner=str(owner),
+                group=str(owner),
+            )
+            for file, content in bundle.files.items()
+        ],
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            delete_before_replace=False,
+            replace_on_changes=["#initerror"],
+        ),
+    )
+    return Mount(source=volume.name, path=bundle.path, read_only=True), holder

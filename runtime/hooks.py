@@ -1,0 +1,133 @@
+"""What this program does around the creation of a resource, on the engine itself.
+
+`ownership`  refuses a data volume that exists and belongs to another stack: the provider would adopt it
+             silently, and a later destroy would delete somebody else's data.
+`watch`      shows the last log lines of a container that does not become healthy, and ends the wait at once
+             when it cannot: the provider neither looks at exit codes nor shows logs, it only waits.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+if TYPE_CHECKING:
+    import docker.models.containers
+
+LOG_LINES = 20
+RESTARTS_UNTIL_HOPELESS = 3
+POLL_SECONDS = 0.5
+
+
+class ForeignVolumeError(Exception):
+    """A volume of the wanted name is there, and is not this stack's."""
+
+
+def _labels(inputs: Mapping[str, Any]) -> dict[str, str]:
+    return {entry["label"]: entry["value"] for entry in inputs.get("labels") or []}
+
+
+def refusal(name: str, *, wanted: Mapping[str, str], found: Mapping[str, str] | None) -> str | None:
+    """Say why the volume `name` must not be adopted; None when it may be created or is this stack's."""
+    if found is None:
+        return None
+    key = "letta-platform.stack-id"
+    # At a first preview the id of the stack is not known yet: then any volume that exists is foreign.
+    if wanted.get(key) and found.get(key) == wanted[key]:
+        return None
+    owner = found.get("letta-platform.stack")
+    whose = f"stack '{owner}' with another state" if owner else "something outside this program"
+    return (
+        f"the data volume '{name}' exists already and belongs to {whose}. It is left alone.\n"
+        "  - To go on with its data, use the state that created it (PULUMI_BACKEND_URL and passphrase), "
+        "or restore that state with `pulumi stack import`.\n"
+        f"  - To start empty, look what is in it, then remove it: `docker volume rm {name}`."
+    )
+
+
+def refuse_foreign_volume(args: pulumi.ResourceHookArgs) -> None:
+    """Abort the creation of a data volume that exists under another owner.
+
+    Raises:
+        ForeignVolumeError: with what to do.
+    """
+    import docker
+    import docker.errors
+
+    inputs = args.new_inputs or {}
+    client = docker.from_env()
+    try:
+        found = client.volumes.get(inputs["name"]).attrs.get("Labels") or {}
+    except docker.errors.NotFound:
+        return
+    finally:
+        client.close()
+    reason = refusal(inputs["name"], wanted=_labels(inputs), found=found)
+    if reason:
+        raise ForeignVolumeError(reason)
+
+
+def verdict(state: Mapping[str, Any], *, restarts: int, is_job: bool) -> str | None:
+    """Say that a starting container is 'healthy' or 'hopeless'; None while it may still become healthy."""
+    if (state.get("Health") or {}).get("Status") == "healthy":
+        return "healthy"
+    if is_job and state.get("Status") in {"exited", "dead"}:
+        return "hopeless"
+    if restarts >= RESTARTS_UNTIL_HOPELESS:
+        return "hopeless"
+    return None
+
+
+def _report(container: docker.models.containers.Container, why: str) -> None:
+    lines = container.logs(tail=LOG_LINES).decode(errors="replace").rstrip().splitlines()
+    shown = "\n".join(f"    {line}" for line in lines) or "    (it wrote nothing)"
+    print(  # noqa: T201 - the language host shows standard error as a diagnostic of the update
+        f"{container.name} {why}. Its last log lines:\n{shown}", file=sys.stderr, flush=True
+    )
+
+
+def _watch(name: str, *, is_job: bool, deadline: float) -> None:
+    import docker
+    import docker.errors
+
+    client = docker.from_env()
+    try:
+        while time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            try:
+                container = client.containers.get(name)
+            except docker.errors.NotFound:
+                continue  # not created yet, or its image is still on its way
+            state = container.attrs["State"]
+            now = verdict(state, restarts=container.attrs["RestartCount"], is_job=is_job)
+            if now == "healthy":
+                return
+            if now == "hopeless":
+                failed = f"failed with exit code {state['ExitCode']}"
+                _report(container, failed if is_job else f"{failed} and was restarted in vain")
+                # Removing it ends the provider's wait at once; nothing else does before the timeout.
+                container.remove(force=True)
+                return
+        _report(client.containers.get(name), "did not become healthy in time")
+    except docker.errors.DockerException as error:
+        print(f"{name} could not be watched: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    finally:
+        client.close()
+
+
+def watch_start(args: pulumi.ResourceHookArgs) -> None:
+    """Watch the container that is about to be created until it is healthy or its deadline has come."""
+    inputs = args.new_inputs or {}
+    # A second before the provider gives up, so that the log stands above its error.
+    seconds = max(float(inputs.get("waitTimeout") or 60) - 1, 1)
+    threading.Thread(
+        target=_watch,
+        args=(inputs["name"],),
+        kwargs={"is_job": inputs.get("restart") == "no", "deadline": time.monotonic() + seconds},
+        daemon=True,
+    ).start()
