@@ -1,0 +1,92 @@
+"""One image: built from a folder of `images/`, or taken by digest when it is pinned.
+
+Owns the tag: a hash of everything that goes into the build, so that it is known at preview, nothing is rebuilt
+when nothing changed, and an image that changed never hides behind an old name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+
+# Reserved by RFC 2606: no registry can ever serve it, so a missing image is an error and not a surprise.
+REGISTRY = "letta-platform.invalid"
+
+
+def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
+    """Hash a build's inputs: names, executable bits and contents below `context`, and the build arguments.
+
+    Files that `.dockerignore` leaves out of the build are left out here too.
+    """
+    from docker.utils.build import exclude_paths
+
+    ignore = context / ".dockerignore"
+    patterns = ignore.read_text().splitlines() if ignore.exists() else []
+    digest = hashlib.sha256()
+    for key, value in sorted(build_args.items()):
+        digest.update(f"{key}={value}\0".encode())
+    for relative in sorted(exclude_paths(str(context), [line for line in patterns if line.strip()])):
+        path = context / relative
+        if path.is_file():
+            content = path.read_bytes()
+            executable = bool(path.stat().st_mode & 0o100)
+            digest.update(f"{relative}\0{executable}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageBuildArgs:
+    """What an image is made of."""
+
+    context: Path
+    """Folder with the Dockerfile, relative to the program, so that every clone has the same state."""
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    parents: tuple[pulumi.Resource, ...] = ()
+    """Images that this one is built from."""
+    ca_bundle: Path | None = None
+    """Certificates for a network that intercepts TLS; a build secret, so no layer and no hash holds them."""
+    pinned: str | None = None
+    """`name@sha256:…`: nothing is built."""
+
+
+class ImageBuild(pulumi.ComponentResource):
+    """An image that is there; `reference` is what containers run."""
+
+    reference: str
+    image: docker.RemoteImage
+
+    def __init__(self, name: str, args: ImageBuildArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("letta:docker:ImageBuild", name, None, opts)
+        short = args.context.name
+        if args.pinned:
+            self.reference = args.pinned
+            self.image = docker.RemoteImage(
+                name, name=args.pinned, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
+            )
+        else:
+            self.reference = f"{REGISTRY}/{short}:{content_hash(args.context, args.build_args)}"
+            self.image = docker.RemoteImage(
+                name,
+                name=self.reference,
+                build=docker.RemoteImageBuildArgs(
+                    context=str(args.context),
+                    dockerfile="Dockerfile",
+                    build_args=dict(args.build_args),
+                    labels={"letta-platform.image": short},
+                    secrets=[docker.RemoteImageBuildSecretArgs(id="ca", src=str(args.ca_bundle))]
+                    if args.ca_bundle
+                    else None,
+                ),
+                # Old images are collected by label (`make clean`): one that is in use cannot be removed here.
+                keep_locally=True,
+                opts=pulumi.ResourceOptions(
+                    parent=self, depends_on=list(args.parents), delete_before_replace=False
+                ),
+            )
+        self.register_outputs({"reference": self.reference})

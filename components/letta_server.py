@@ -1,0 +1,136 @@
+"""The Letta server: API, agents, tool sandbox. Stateless but for memory repositories; its data is in Postgres.
+
+Secure mode, connection pooling and the deep health check are not optional: without a password anybody who reaches
+the port runs code, without pooling a message turn takes four times as long, and upstream's health endpoints answer
+200 with the database down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+
+from runtime import Attachment, FileBundle, HealthCheck, Mount, Rollout, Runtime, ServiceSpec, Tmpfs
+
+USER = 10001
+PORT = 8283
+HOME = "/var/lib/letta"
+SOURCE = "/source"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LettaServerArgs:
+    """What a server needs to know."""
+
+    runtime: Runtime
+    image: pulumi.Input[str]
+    networks: tuple[pulumi.Input[str], ...]
+    memory_mb: int
+    cpus: float | None
+    replicas: int
+    pool_size: int
+    pool_max_overflow: int
+    database_uri: pulumi.Input[str]
+    server_password: pulumi.Input[str]
+    encryption_key: pulumi.Input[str]
+    deployment_environment: str
+    debug: bool
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Providers' addresses and whatever else the user sets in clear."""
+    secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Providers' keys and whatever else the user sets as a secret; environment variables for Letta."""
+    telemetry_endpoint: str
+    source_directory: str | None
+    """A checkout of the server whose code runs instead of the image's, reloaded when it changes."""
+    protect_data: bool
+    after: Sequence[pulumi.Resource]
+    deadline_seconds: int
+
+
+class LettaServer(pulumi.ComponentResource):
+    """Healthy servers; `addresses` is where the edge finds them on the `app` network."""
+
+    addresses: list[pulumi.Output[str]]
+    ready: list[pulumi.Resource]
+
+    def __init__(self, name: str, args: LettaServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("letta:app:LettaServer", name, None, opts)
+        # Memory repositories (git) are the only state outside of the database; all replicas share them.
+        memory = args.runtime.data_volume(f"{name}-memory", protect=args.protect_data, parent=self)
+        self.addresses = []
+        self.ready = []
+        after: list[pulumi.Resource] = [*args.after, memory]
+        for index in range(args.replicas):
+            replica = f"{name}-{index}" if index else name
+            server = args.runtime.run(replica, self._spec(f"{name}-memory", args), parent=self, depends_on=after)
+            # One after another: a bad version must not take the second replica too.
+            after = [server.resource]
+            self.addresses.append(pulumi.Output.concat(server.name, f":{PORT}"))
+            self.ready.append(server.resource)
+        self.register_outputs({})
+
+    @staticmethod
+    def _spec(memory_volume: str, args: LettaServerArgs) -> ServiceSpec:
+        source = (
+            (Mount(source=args.source_directory, path=SOURCE, read_only=True, host_folder=True),)
+            if args.source_directory
+            else ()
+        )
+        return ServiceSpec(
+            service="letta",
+            image=args.image,
+            user=USER,
+            memory_mb=args.memory_mb,
+            cpus=args.cpus,
+            rollout=Rollout.ROLLING,
+            command=("server",),
+            environment=_environment(args),
+            bundles=(
+                FileBundle(
+                    name="secrets",
+                    path="/run/secrets",
+                    files={
+                        **args.secrets,
+                        "LETTA_PG_URI": args.database_uri,
+                        "LETTA_ENCRYPTION_KEY": args.encryption_key,
+                        "LETTA_SERVER_PASSWORD": args.server_password,
+                    },
+                ),
+            ),
+            mounts=(Mount(source=memory_volume, path=f"{HOME}/.letta/memfs"), *source),
+            tmpfs=(Tmpfs(path="/tmp", size_mb=256), Tmpfs(path=HOME, size_mb=256, executable=True)),  # noqa: S108
+            networks=tuple(Attachment(network=network) for network in args.networks),
+            health=HealthCheck(
+                command=("letta-healthy",),
+                # Short, because the engine before version 25 uses it while starting too.
+                interval_seconds=2,
+                timeout_seconds=5,
+                retries=5,
+                start_period_seconds=args.deadline_seconds,
+            ),
+            # SIGINT lets uvicorn drain and Python run its exit handlers, which send the last spans.
+            stop_signal="SIGINT",
+            drain_seconds=60,
+            deadline_seconds=args.deadline_seconds,
+        )
+
+
+def _environment(args: LettaServerArgs) -> dict[str, str]:
+    return {
+        **args.environment,
+        **({"LETTA_SOURCE": SOURCE} if args.source_directory else {}),
+        **({"LETTA_DEBUG": "true"} if args.debug else {}),
+        "LETTA_DISABLE_SQLALCHEMY_POOLING": "false",
+        "LETTA_ENVIRONMENT": args.deployment_environment,
+        "LETTA_LOGGING_JSON_LOGGING": "true",
+        "LETTA_OTEL_EXPORTER_OTLP_ENDPOINT": args.telemetry_endpoint,
+        "LETTA_PG_MAX_OVERFLOW": str(args.pool_max_overflow),
+        "LETTA_PG_POOL_SIZE": str(args.pool_size),
+        "LETTA_REDIS_HOST": "redis",
+        "LETTA_REDIS_PORT": "6379",
+        "LETTA_SERVER_SECURE": "true",
+        # nginx is the only one that reaches the port.
+        "FORWARDED_ALLOW_IPS": "*",
+    }
