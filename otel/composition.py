@@ -1,0 +1,106 @@
+"""From a profile to a whole configuration, and from that to the text that the collector reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from otel.fragments import COMPONENTS, Component, ConfigurationError, Reference, Situation, telemetry
+from otel.profiles import Profile
+from otel.versions import DEFAULT_VERSION, CollectorVersion
+
+LEVELS = ("debug", "info", "warn", "error")
+SMALLEST_MEMORY_MIB = 96
+
+
+def compose(
+    profile: Profile, *, version: str = DEFAULT_VERSION, level: str = "info", memory_mib: int = 256
+) -> dict[str, Any]:
+    """Give the configuration of `profile` as a mapping, for `render`.
+
+    `level` is the collector's own log level (at `error` it hides that an export failed and is tried
+    again), `memory_mib` the memory limit of its container. What cannot work raises ConfigurationError.
+    """
+    if level not in LEVELS:
+        raise ConfigurationError(f"unknown log level {level!r}: one of {', '.join(LEVELS)}")
+    if memory_mib < SMALLEST_MEMORY_MIB:
+        raise ConfigurationError(f"a collector needs at least {SMALLEST_MEMORY_MIB} MiB, not {memory_mib}")
+    try:
+        release = CollectorVersion.parse(version)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    situation = Situation(profile=profile, version=release, level=level, memory_mib=memory_mib)
+    pipelines = {
+        pipeline.signal: {
+            "receivers": list(pipeline.receivers),
+            "processors": list(pipeline.processors),
+            "exporters": list(pipeline.exporters),
+        }
+        for pipeline in profile.pipelines
+    }
+    if len(pipelines) != len(profile.pipelines):
+        raise ConfigurationError(f"profile {profile.name} has two pipelines of one name")
+    used = {
+        kind: [name for pipeline in pipelines.values() for name in pipeline[kind]]
+        for kind in ("receivers", "processors", "exporters")
+    }
+    return {
+        kind: _section(kind, names, situation)
+        for kind, names in ({"extensions": list(profile.extensions)} | used).items()
+    } | {
+        "service": {
+            "extensions": list(profile.extensions),
+            "telemetry": telemetry(situation),
+            "pipelines": pipelines,
+        }
+    }
+
+
+def _section(kind: str, names: Iterable[str], situation: Situation) -> dict[str, Component]:
+    known = COMPONENTS[kind]
+    asked = tuple(dict.fromkeys(names))
+    if unknown := [name for name in asked if name not in known]:
+        raise ConfigurationError(
+            f"profile {situation.profile.name} names unknown {kind}: {', '.join(unknown)}"
+            f" (known: {', '.join(known)})"
+        )
+    return {name: known[name](situation) for name in asked}
+
+
+def render(config: Mapping[str, Any]) -> str:
+    """Give `config` as YAML, in the order it was composed in.
+
+    The collector expands `$` in every value, so a literal one is doubled; only a Reference is left alone.
+    """
+    return yaml.dump(_escaped(config), Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+
+
+def go_memory_limit(memory_mib: int) -> str:
+    """GOMEMLIMIT of a collector with `memory_mib`: above the limiter's limit, below the kernel's."""
+    return f"{memory_mib * 4 // 5}MiB"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists indented below their key, and equal lists written out instead of as anchors, for readers."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+
+def _escaped(value: Any) -> Any:
+    match value:
+        case Reference():
+            return str(value)
+        case str():
+            return value.replace("$", "$$")
+        case Mapping():
+            return {_escaped(key): _escaped(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_escaped(inner) for inner in value]
+        case _:
+            return value
