@@ -1,0 +1,90 @@
+"""Runs Pulumi programs under mocks and gives what they registered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import settings as runtime_settings
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mocks
+
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """One resource as the engine was told of it."""
+
+    typ: str
+    name: str
+    inputs: dict[str, Any]
+
+    def value(self, key: str) -> Any:
+        """Give an input, whether or not it is a secret."""
+        return unwrap(self.inputs.get(key))
+
+    def is_secret(self, key: str) -> bool:
+        given = self.inputs.get(key)
+        return isinstance(given, dict) and given.get(SIGNATURE) == SECRET
+
+
+def unwrap(value: Any) -> Any:
+    """Take secret envelopes off, all the way down."""
+    if isinstance(value, dict):
+        if value.get(SIGNATURE) == SECRET:
+            return unwrap(value["value"])
+        return {key: unwrap(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [unwrap(one) for one in value]
+    return value
+
+
+class _Recorder(Mocks):
+    def __init__(self) -> None:
+        self.seen: list[Registered] = []
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.seen.append(Registered(typ=args.typ, name=args.name, inputs=dict(args.inputs)))
+        computed: dict[str, Any] = {}
+        if args.typ.endswith("RandomPassword"):
+            computed = {"result": f"generated-{args.name}"}
+        elif args.typ.endswith("RandomUuid"):
+            computed = {"result": "00000000-0000-4000-8000-000000000000"}
+        return f"{args.name}-id", {"name": args.name, **args.inputs, **computed}
+
+    def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"unexpected provider call {args.token}")
+
+
+Deploy = Callable[..., list[Registered]]
+
+
+@pytest.fixture
+def deploy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
+    """Give a function that runs a program under mocks, drains it, and returns what it registered."""
+    monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+
+    def run(program: Callable[[], object], *, stack: str = "dev") -> list[Registered]:
+        recorder = _Recorder()
+        set_mocks(recorder, project="letta", stack=stack, preview=False)
+
+        @pulumi.runtime.test
+        def body() -> None:
+            program()
+
+        body()
+        return recorder.seen
+
+    yield run
+    set_all_config({}, [])
+    runtime_settings.reset_options()
+    loop.close()
+    asyncio.set_event_loop(None)
