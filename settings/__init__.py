@@ -1,0 +1,34 @@
+"""The settings of one stack: what people write in `Pulumi.<stack>.yaml`, checked and typed.
+
+Owns the keys of the namespace `letta`, their rules and the messages for what is wrong with them. It does not look
+at the machine (ports held by other programs, free disk), and it creates nothing.
+"""
+
+from __future__ import annotations
+
+from settings.loading import from_config_json, from_pulumi, load
+from settings.model import (
+    NAMESPACE,
+    SECRET_KEYS,
+    SUPPORTED_LETTA_VERSIONS,
+    LogLevel,
+    Services,
+    Settings,
+    TelemetryProfile,
+)
+from settings.problems import Problem, SettingsError
+
+__all__ = [
+    "NAMESPACE",
+    "SECRET_KEYS",
+    "SUPPORTED_LETTA_VERSIONS",
+    "LogLevel",
+    "Problem",
+    "Services",
+    "Settings",
+    "SettingsError",
+    "TelemetryProfile",
+    "from_config_json",
+    "from_pulumi",
+    "load",
+]

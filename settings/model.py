@@ -1,0 +1,286 @@
+"""Every key of the namespace `letta`, in groups: type, range, default and meaning. Rules between keys: `rules`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from settings.values import (
+    ApiVersion,
+    BindAddress,
+    CaBundle,
+    Cpus,
+    Credential,
+    EncryptionKey,
+    Endpoint,
+    EnvironmentName,
+    Flag,
+    HostName,
+    Identifier,
+    ImageReference,
+    Megabytes,
+    Names,
+    Port,
+    Rule,
+    SecretNames,
+    ServerPassword,
+    SourceDirectory,
+    Subnet,
+    Text,
+    Url,
+    Whole,
+)
+
+NAMESPACE = "letta"
+"""All keys are `letta:<key>`; it is the Pulumi project's name, too."""
+
+SUPPORTED_LETTA_VERSIONS = ("0.16.8",)
+"""Server versions that `images/letta` has locked dependencies and tests for."""
+
+FIELDS_ONLY = "fields only"
+"""Validation context that leaves out the rules between keys, so that they can be told beside other errors."""
+
+
+class Services(StrEnum):
+    """What the stack runs."""
+
+    ALL = "all"
+    DATA = "data"
+
+
+class LogLevel(StrEnum):
+    """How much the server tells."""
+
+    INFO = "info"
+    DEBUG = "debug"
+
+
+class TelemetryProfile(StrEnum):
+    """Where the collector sends what it receives."""
+
+    FILE_DEV = "file-dev"
+
+
+def _supported_version(value: str) -> str:
+    if value not in SUPPORTED_LETTA_VERSIONS:
+        supported = ", ".join(SUPPORTED_LETTA_VERSIONS)
+        raise PydanticCustomError("rule", "{rule}", {"rule": f"must be a supported server version: {supported}"})
+    return value
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+
+class Reach(_Group):
+    """Services and their addresses."""
+
+    services: Services = Field(
+        Services.ALL,
+        description="What runs: all, or data (only PostgreSQL and Redis, published for a server run from source)",
+    )
+    bind_address: BindAddress = Field("127.0.0.1", description="IPv4 address that published ports listen on")
+    api_port: Port = Field(8283, description="Port of the API (nginx)")
+    otlp_grpc_port: Port = Field(4317, description="Port of the collector for OTLP over gRPC")
+    otlp_http_port: Port = Field(4318, description="Port of the collector for OTLP over HTTP")
+    collector_health_port: Port = Field(13133, description="Port of the collector's health check")
+    collector_metrics_port: Port = Field(8888, description="Port of the collector's own Prometheus metrics")
+    postgres_port: Port = Field(5432, description="Port of PostgreSQL; published with services=data only")
+    redis_port: Port = Field(6379, description="Port of Redis; published with services=data only")
+    network_subnet: Subnet | None = Field(
+        None,
+        description="Private network (/24 or larger) that the stack's networks are cut from; none: Docker chooses",
+        examples=["10.87.0.0/22"],
+    )
+
+
+class Images(_Group):
+    """Images and source."""
+
+    letta_version: Annotated[Text, AfterValidator(_supported_version)] = Field(
+        "0.16.8", description="Version of the Letta server"
+    )
+    base_image: ImageReference | None = Field(
+        None,
+        description="Debian trixie image that all images are built on; none: pulled or bootstrapped by make up",
+        examples=["debian:trixie-slim"],
+    )
+    ca_bundle: CaBundle | None = Field(
+        None,
+        description="PEM file of certificate authorities that image builds trust, for networks that intercept TLS",
+        examples=["/etc/ssl/certs/ca-certificates.crt"],
+    )
+    pinned_images: Names = Field(
+        default_factory=dict,
+        description="Image name to reference with @sha256 digest; when it is set nothing is built",
+        examples=["registry.example/letta@sha256:DIGEST"],
+    )
+    source_directory: SourceDirectory | None = Field(
+        None,
+        description="Checkout of the server's source that runs instead of the image's and reloads on change",
+        examples=["../letta"],
+    )
+
+
+class Resources(_Group):
+    """Memory, CPU and connections."""
+
+    postgres_memory_mb: Annotated[
+        Megabytes, Field(ge=256), Rule("must be at least 256 (MiB): shared buffers and 100 connections need it")
+    ] = Field(512, description="Memory limit of PostgreSQL in MiB")
+    redis_memory_mb: Annotated[
+        Megabytes, Field(ge=64), Rule("must be at least 64 (MiB): background streams are kept in it")
+    ] = Field(128, description="Memory limit of Redis in MiB")
+    letta_memory_mb: Annotated[
+        Megabytes, Field(ge=768), Rule("must be at least 768 (MiB): an idle server takes about 460")
+    ] = Field(1536, description="Memory limit of one Letta server in MiB")
+    nginx_memory_mb: Annotated[
+        Megabytes, Field(ge=32), Rule("must be at least 32 (MiB): a reload runs two sets of workers")
+    ] = Field(64, description="Memory limit of nginx in MiB")
+    collector_memory_mb: Annotated[
+        Megabytes, Field(ge=128), Rule("must be at least 128 (MiB): batches and queues are kept in it")
+    ] = Field(256, description="Memory limit of the collector in MiB")
+    postgres_cpus: Cpus | None = Field(None, description="CPU limit of PostgreSQL; none: no limit", examples=["2"])
+    redis_cpus: Cpus | None = Field(None, description="CPU limit of Redis; none: no limit", examples=["0.5"])
+    letta_cpus: Cpus | None = Field(
+        None, description="CPU limit of one Letta server; none: no limit", examples=["2"]
+    )
+    nginx_cpus: Cpus | None = Field(None, description="CPU limit of nginx; none: no limit", examples=["0.5"])
+    collector_cpus: Cpus | None = Field(
+        None, description="CPU limit of the collector; none: no limit", examples=["0.5"]
+    )
+    postgres_max_connections: Annotated[
+        Whole, Field(ge=20, le=1000), Rule("must be a whole number from 20 to 1000")
+    ] = Field(100, description="Connections that PostgreSQL accepts")
+    letta_replicas: Annotated[Whole, Field(ge=1, le=16), Rule("must be a whole number from 1 to 16")] = Field(
+        1, description="Letta servers that run side by side"
+    )
+    letta_pool_size: Annotated[Whole, Field(ge=1, le=100), Rule("must be a whole number from 1 to 100")] = Field(
+        10, description="Database connections that one server keeps open"
+    )
+    letta_pool_max_overflow: Annotated[
+        Whole, Field(ge=0, le=100), Rule("must be a whole number from 0 to 100")
+    ] = Field(10, description="Database connections that one server may open beyond its pool")
+    start_timeout_seconds: Annotated[
+        Whole, Field(ge=30, le=3600), Rule("must be a whole number of seconds from 30 to 3600")
+    ] = Field(180, description="Seconds a service may take to become healthy")
+
+
+class Providers(_Group):
+    """Model providers and the server's environment."""
+
+    openai_api_key: Credential | None = Field(None, description="API key of OpenAI")
+    openai_base_url: Url | None = Field(
+        None,
+        description="Base URL of OpenAI or of a service that speaks its API",
+        examples=["https://api.openai.com/v1"],
+    )
+    anthropic_api_key: Credential | None = Field(None, description="API key of Anthropic")
+    ollama_base_url: Url | None = Field(
+        None, description="Base URL of Ollama", examples=["http://ollama.example:11434"]
+    )
+    vllm_base_url: Url | None = Field(
+        None, description="Base URL of vLLM", examples=["http://vllm.example:8000/v1"]
+    )
+    azure_api_key: Credential | None = Field(None, description="API key of Azure OpenAI")
+    azure_base_url: Url | None = Field(
+        None, description="Base URL of Azure OpenAI", examples=["https://name.openai.azure.com"]
+    )
+    azure_api_version: ApiVersion | None = Field(
+        None, description="API version of Azure OpenAI; none: the server's own", examples=["2024-10-21"]
+    )
+    gemini_api_key: Credential | None = Field(None, description="API key of Google Gemini")
+    gemini_base_url: Url | None = Field(
+        None, description="Base URL of Google Gemini", examples=["https://generativelanguage.googleapis.com/"]
+    )
+    groq_api_key: Credential | None = Field(None, description="API key of Groq")
+    server_environment: Names = Field(
+        default_factory=dict, description="More environment variables of the server, none of them secret"
+    )
+    server_secrets: SecretNames = Field(
+        default_factory=dict, description="More environment variables of the server that are secret"
+    )
+    log_level: LogLevel = Field(LogLevel.INFO, description="How much the server logs: info or debug")
+
+
+class Protection(_Group):
+    """Access and data."""
+
+    server_password: ServerPassword | None = Field(
+        None, description="Password of the API; generated when it is not set"
+    )
+    encryption_key: EncryptionKey | None = Field(
+        None,
+        description="Key that the server encrypts credentials with; generated when not set, never to be changed",
+    )
+    protect_data: Flag = Field(
+        False, description="Whether the data volumes and the encryption key are protected from removal"
+    )
+    database_credential_generation: Annotated[
+        Whole, Field(ge=1, le=1_000_000), Rule("must be a whole number from 1 up, raised by one for each rotation")
+    ] = Field(1, description="Raise it by one to rotate the server's database password")
+
+
+class Telemetry(_Group):
+    """Telemetry."""
+
+    deployment_environment: EnvironmentName = Field(
+        "dev", description="Name of the environment in traces and metrics"
+    )
+    telemetry_profile: TelemetryProfile = Field(
+        TelemetryProfile.FILE_DEV, description="Where the collector sends traces and metrics: file-dev"
+    )
+    require_tls: Flag = Field(False, description="Whether telemetry endpoints must be https")
+    clickhouse_endpoint: Endpoint | None = Field(
+        None,
+        description="ClickHouse over HTTP: scheme, host and port",
+        examples=["https://clickhouse.example:8443"],
+    )
+    clickhouse_username: Identifier = Field("default", description="User at ClickHouse")
+    clickhouse_password: Credential | None = Field(None, description="Password at ClickHouse")
+    clickhouse_database: Identifier = Field("otel", description="Database at ClickHouse")
+    datadog_site: HostName | None = Field(None, description="Site of Datadog", examples=["datadoghq.com"])
+    datadog_api_key: Credential | None = Field(None, description="API key of Datadog")
+    signoz_endpoint: Endpoint | None = Field(
+        None,
+        description="SigNoz' OTLP endpoint: scheme, host and port",
+        examples=["https://ingest.eu.signoz.cloud:443"],
+    )
+    signoz_ingestion_key: Credential | None = Field(None, description="Ingestion key of SigNoz")
+    grafana_url: Url | None = Field(
+        None, description="Grafana that shows the traces; only linked to", examples=["https://grafana.example"]
+    )
+
+
+GROUPS: tuple[type[_Group], ...] = (Reach, Images, Resources, Providers, Protection, Telemetry)
+"""The groups in the order in which people read about them."""
+
+
+class Settings(Telemetry, Protection, Providers, Resources, Images, Reach):
+    """The checked settings of one stack. Made by `load`; every attribute is the key in snake_case."""
+
+    @model_validator(mode="after")
+    def _rules_between_keys(self, info: ValidationInfo) -> Settings:
+        from settings.rules import broken_rules
+
+        if info.context != FIELDS_ONLY:
+            for broken in broken_rules(self):
+                raise PydanticCustomError("rule", "{rule}", {"rule": f"{broken.key} {broken.rule}"})
+        return self
+
+
+SECRET_KEYS = frozenset(
+    field.alias or name for name, field in Settings.model_fields.items() if "SecretStr" in repr(field.annotation)
+)
+"""Keys that Pulumi must hold encrypted: all whose type is secret."""

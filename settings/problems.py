@@ -1,0 +1,53 @@
+"""What is wrong with a stack's settings, and the commands that mend it. Holds no values, so it can leak none."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_PROMPT = "   # asks for the value, or takes it from standard input"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One broken rule."""
+
+    key: str
+    """The setting as Pulumi writes it, for instance `letta:apiPort`; never its value."""
+    rule: str
+    """What holds for a good value, as the end of a sentence that starts with the key."""
+    cure: str
+    """The command that mends it, ready to paste."""
+
+
+class SettingsError(ValueError):
+    """Every broken rule of one stack's settings at once; the text is meant for the person who wrote them."""
+
+    def __init__(self, problems: Iterable[Problem], *, stack: str) -> None:
+        self.problems = tuple(problems)
+        self.stack = stack
+        number = len(self.problems)
+        counted = "One setting" if number == 1 else f"{number} settings"
+        lines = [f"{counted} of stack {stack} must be mended (nothing was created or changed):"]
+        for problem in self.problems:
+            lines += ["", f"  {problem.key} {problem.rule}", f"      {problem.cure}"]
+        super().__init__("\n".join(lines))
+
+
+def set_command(key: str, example: str, *, stack: str) -> str:
+    """The command that gives a plain setting a good value."""
+    path = "--path " if "." in key else ""
+    return f"pulumi config set {path}{shlex.quote(key)} {shlex.quote(example)} --stack {stack}"
+
+
+def set_secret_command(key: str, *, stack: str) -> str:
+    """The command that stores a secret; the value never becomes an argument, which shell history would keep."""
+    path = "--path " if "." in key else ""
+    return f"pulumi config set --secret {path}{shlex.quote(key)} --stack {stack}{_PROMPT}"
+
+
+def remove_command(key: str, *, stack: str) -> str:
+    """The command that takes a setting out of the stack file."""
+    path = "--path " if "." in key else ""
+    return f"pulumi config rm {path}{shlex.quote(key)} --stack {stack}"

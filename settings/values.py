@@ -1,0 +1,207 @@
+"""The kinds of value that settings have: each an annotated type with its rule in words."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Strict
+from pydantic_core import PydanticCustomError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+"""Relative paths in settings start here, wherever Pulumi was started."""
+
+_HOST = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+_REFERENCE = re.compile(
+    r"[a-z0-9]+([._-][a-z0-9]+|__[a-z0-9]+)*(\.[a-z0-9-]+)*(:[0-9]+)?"
+    r"(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Metadata of an annotated type: what holds for a good value, as the end of a sentence."""
+
+    text: str
+
+
+def _broken(rule: str) -> PydanticCustomError:
+    """An error whose text is the rule alone; pydantic's own texts can show the value."""
+    return PydanticCustomError("rule", "{rule}", {"rule": rule})
+
+
+def _bind_address(value: str) -> str:
+    try:
+        address = ipaddress.IPv4Address(value)
+    except ValueError:
+        address = None
+    if address is None or address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
+        raise _broken(
+            "must be an IPv4 address of this machine: 127.0.0.1 (reached from here only) "
+            "or 0.0.0.0 (every interface)"
+        )
+    return value
+
+
+def _subnet(value: object) -> ipaddress.IPv4Network:
+    rule = "must be a private IPv4 network of at least 256 addresses, written like 10.87.0.0/22"
+    if isinstance(value, ipaddress.IPv4Network):
+        network = value
+    else:
+        if not isinstance(value, str) or "/" not in value:
+            raise _broken(rule)
+        try:
+            network = ipaddress.IPv4Network(value)
+        except ValueError:
+            raise _broken(rule + " (no bits set behind the prefix)") from None
+    forbidden = network.is_global or network.is_loopback or network.is_link_local or network.is_multicast
+    if network.prefixlen > 24 or network.prefixlen < 8 or forbidden:
+        raise _broken(rule)
+    return network
+
+
+def _image_reference(value: str) -> str:
+    if not _REFERENCE.fullmatch(value):
+        raise _broken("must be an image reference such as registry.example/debian:trixie-slim")
+    return value
+
+
+def _path(value: str) -> Path:
+    path = Path(value).expanduser()
+    return path if path.is_absolute() else PROJECT_ROOT / path
+
+
+def _ca_bundle(value: object) -> Path:
+    path = _path(value) if isinstance(value, str) else value
+    if not isinstance(path, Path):
+        raise _broken("must be the path of a file")
+    try:
+        holds_certificates = "-----BEGIN CERTIFICATE-----" in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        raise _broken("must be the path of a file that exists and can be read") from None
+    if not holds_certificates:
+        raise _broken("must be a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)")
+    return path
+
+
+def _source_directory(value: object) -> Path:
+    path = _path(value) if isinstance(value, str) else value
+    if not isinstance(path, Path) or not path.is_dir():
+        raise _broken("must be the path of a directory that exists")
+    if not (path / "letta" / "__init__.py").is_file():
+        raise _broken("must be the root of the server's source: a directory that holds letta/__init__.py")
+    return path.resolve()
+
+
+def _url(value: str) -> str:
+    rule = "must be a URL with its scheme, such as https://host.example or http://host.example:8080"
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise _broken(rule) from None
+    if parts.scheme not in {"http", "https"} or not host or port == 0 or not _is_host(host):
+        raise _broken(rule)
+    if re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise _broken("must be a URL without spaces or control characters")
+    if "@" in parts.netloc:
+        raise _broken("must be a URL without user or password in it: credentials have settings of their own")
+    return value
+
+
+def _is_host(host: str) -> bool:
+    """True for a name or address; an IPv6 address arrives here without its brackets."""
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            return False
+        return True
+    return _HOST.fullmatch(host) is not None
+
+
+def _endpoint(value: str) -> str:
+    parts = urlsplit(_url(value))
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise _broken("must be a URL of scheme, host and port only, such as https://host.example:8443")
+    return value
+
+
+def _host_name(value: str) -> str:
+    if not _HOST.fullmatch(value) or "." not in value:
+        raise _broken("must be a host name without scheme or path, such as datadoghq.eu")
+    return value
+
+
+def _identifier(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", value):
+        raise _broken("must be a name of at most 63 letters, digits, _ and -")
+    return value
+
+
+def _environment_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", value):
+        raise _broken("must be at most 32 lower-case letters, digits and -, starting with a letter")
+    return value
+
+
+def _api_version(value: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview)?", value):
+        raise _broken("must be a date such as 2024-10-21, with or without -preview behind it")
+    return value
+
+
+def _credential(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.strip():
+        raise _broken("must not be empty")
+    if not text.isprintable():
+        raise _broken("must not contain control characters or line breaks")
+    if text != text.strip():
+        raise _broken("must not start or end with a space")
+    return value
+
+
+def _server_password(value: SecretStr) -> SecretStr:
+    # It travels in an HTTP header, a health check's shell, and snippets that people paste into shells and URLs.
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{16,128}", value.get_secret_value()):
+        raise _broken("must be 16 to 128 characters out of letters, digits and . _ ~ -")
+    return value
+
+
+def _encryption_key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9+/=._~-]{32,256}", value.get_secret_value()):
+        raise _broken("must be 32 to 256 characters out of letters, digits and + / = . _ ~ -")
+    return value
+
+
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict(), Rule("must be true or false")]
+Port = Annotated[Whole, Field(ge=1, le=65535), Rule("must be a port: a whole number from 1 to 65535")]
+Megabytes = Annotated[Whole, Field(le=1_048_576)]
+Cpus = Annotated[
+    float, Strict(), Field(ge=0.05, le=1024), Rule("must be a number of CPUs from 0.05 to 1024, such as 1.5")
+]
+Text = Annotated[str, Strict(), Rule("must be text")]
+BindAddress = Annotated[Text, AfterValidator(_bind_address)]
+Subnet = Annotated[ipaddress.IPv4Network, BeforeValidator(_subnet)]
+ImageReference = Annotated[Text, AfterValidator(_image_reference)]
+CaBundle = Annotated[Path, BeforeValidator(_ca_bundle)]
+SourceDirectory = Annotated[Path, BeforeValidator(_source_directory)]
+Url = Annotated[Text, AfterValidator(_url)]
+Endpoint = Annotated[Text, AfterValidator(_endpoint)]
+HostName = Annotated[Text, AfterValidator(_host_name)]
+Identifier = Annotated[Text, AfterValidator(_identifier)]
+EnvironmentName = Annotated[Text, AfterValidator(_environment_name)]
+ApiVersion = Annotated[Text, AfterValidator(_api_version)]
+Credential = Annotated[SecretStr, AfterValidator(_credential), Rule("must be text")]
+ServerPassword = Annotated[SecretStr, AfterValidator(_server_password), Rule("must be text")]
+EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key), Rule("must be text")]
+Names = Annotated[dict[str, Text], Rule("must be an object of names and texts")]
+SecretNames = Annotated[dict[str, Credential], Rule("must be an object of names and texts")]
