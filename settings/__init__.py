@@ -17,6 +17,8 @@ from settings.model import (
     TelemetryProfile,
 )
 from settings.problems import Problem, SettingsError
+from settings.rules import published_ports
+from settings.stack_file import StackFile, read_stack_file
 
 __all__ = [
     "NAMESPACE",
@@ -27,8 +29,11 @@ __all__ = [
     "Services",
     "Settings",
     "SettingsError",
+    "StackFile",
     "TelemetryProfile",
     "from_config_json",
     "from_pulumi",
     "load",
+    "published_ports",
+    "read_stack_file",
 ]

@@ -6,10 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Mapping
-from enum import StrEnum
-from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -17,7 +14,10 @@ from pydantic.fields import FieldInfo
 from settings.model import FIELDS_ONLY, NAMESPACE, SECRET_KEYS, Settings
 from settings.problems import Problem, SettingsError, remove_command, set_command, set_secret_command
 from settings.rules import Broken, broken_rules
-from settings.values import Rule
+from settings.schema import fields, is_optional, kinds
+from settings.schema import rule as rule_of
+from settings.stack_file import read_stack_file
+from settings.values import PROJECT_ROOT
 
 UNSET = "none"
 """What an optional key holds while nobody has set it.
@@ -26,18 +26,29 @@ Pulumi demands a value for every declared key without default, so optional keys 
 An empty string would not do: it is a mistake that must be told.
 """
 
+PLAIN_SECRET = (
+    "is a secret but stored as plain text: store it encrypted, and get a new one if the file has left this machine"
+)
+
 # `pulumi` is the engine's own namespace, the others belong to the providers that the program uses.
 _FOREIGN_NAMESPACES = frozenset({"pulumi", "docker", "random"})
 
 
-def load(raw: Mapping[str, object], secret_keys: Collection[str], *, stack: str) -> Settings:
+def load(
+    raw: Mapping[str, object], secret_keys: Collection[str], *, stack: str, plain_parts: Collection[str] = ()
+) -> Settings:
     """The settings that a stack's configuration gives; no access to Pulumi.
 
     `raw` holds values by key, with namespace (`letta:apiPort`) or without (`apiPort`), typed or as the text that
-    Pulumi makes of them. `secret_keys` names the keys that are stored encrypted. Reads the disk only for the paths
-    that settings name. Raises `SettingsError` with every problem at once.
+    Pulumi makes of them. `secret_keys` names the keys that are stored encrypted, `plain_parts` the paths that are not
+    although their key is. Reads the disk only for the paths that settings name. Raises `SettingsError` with every
+    problem at once.
     """
-    problems: list[Problem] = []
+    problems = [
+        _value_problem(_bare(path), PLAIN_SECRET, stack=stack)
+        for path in plain_parts
+        if _bare(path).partition(".")[0] in SECRET_KEYS
+    ]
     secret = {_bare(key) for key in secret_keys}
     values: dict[str, object] = {}
     wrong: set[str] = set()
@@ -74,7 +85,7 @@ def load(raw: Mapping[str, object], secret_keys: Collection[str], *, stack: str)
             rule = (
                 str(detail["ctx"]["rule"])
                 if detail["type"] == "rule"
-                else _rule(fields()[key], nested=len(path) > 1)
+                else rule_of(fields()[key], nested=len(path) > 1)
             )
             problems.append(_value_problem(".".join(path[:2]), rule, stack=stack))
     # Every key has a default, so that what remains is valid and the rules between good keys can be told as well.
@@ -96,19 +107,18 @@ def from_pulumi() -> Settings:
     raw: dict[str, object] = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     listed = set(runtime_config.get_config_secret_keys_env())
     secret_keys = {key for key in raw if key in listed or runtime_config.is_config_secret(key)}
-    return load(raw, secret_keys, stack=pulumi.get_stack())
+    stack = pulumi.get_stack()
+    # One encrypted part makes Pulumi call the whole object secret; only the file shows that others are plain. It may
+    # lie elsewhere (`--config-file`), which is no error here.
+    path = PROJECT_ROOT / f"Pulumi.{stack}.yaml"
+    plain_parts = read_stack_file(path).plain_parts if path.is_file() else ()
+    return load(raw, secret_keys, stack=stack, plain_parts=plain_parts)
 
 
 def from_config_json(document: Mapping[str, Mapping[str, Any]], *, stack: str) -> Settings:
     """The settings out of what `pulumi config --json --show-secrets` prints, for tools that run beside Pulumi."""
     raw = {key: entry.get("value") for key, entry in document.items()}
     return load(raw, [key for key, entry in document.items() if entry.get("secret")], stack=stack)
-
-
-@cache
-def fields() -> Mapping[str, FieldInfo]:
-    """Every setting by its key."""
-    return {field.alias or name: field for name, field in Settings.model_fields.items()}
 
 
 def _bare(key: str) -> str:
@@ -142,12 +152,8 @@ def _unknown(key: str, *, stack: str) -> Problem:
     )
 
 
-def _is_optional(field: FieldInfo) -> bool:
-    return field.get_default(call_default_factory=True) in (None, {})
-
-
 def _is_unset(value: object, field: FieldInfo, key: str) -> bool:
-    return (_is_optional(field) and value == UNSET) or (key in SECRET_KEYS and value in ({}, "{}"))
+    return (is_optional(field) and value == UNSET) or (key in SECRET_KEYS and value in ({}, "{}"))
 
 
 def _is_empty(value: object) -> bool:
@@ -163,30 +169,23 @@ def _storage_problem(key: str, value: object, *, encrypted: bool, stack: str) ->
             cure=remove_command(full_key, stack=stack),
         )
     if key in SECRET_KEYS and not encrypted:
-        return Problem(
-            key=full_key,
-            rule=(
-                "is a secret but stored as plain text: store it encrypted, "
-                "and get a new one if the file has left this machine"
-            ),
-            cure=_cure(key, stack=stack),
-        )
+        return _value_problem(key, PLAIN_SECRET, stack=stack)
     return None
 
 
 def _parsed(value: object, field: FieldInfo) -> object:
     """The value in its setting's own type if its text has that form; otherwise as it is, to be refused."""
-    kinds = set(_kinds(field.annotation))
-    if dict in kinds:
+    wanted = set(kinds(field.annotation))
+    if dict in wanted:
         return _parsed_object(value)
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if bool in kinds:
+    if bool in wanted:
         return {"true": True, "false": False}.get(text, value)
-    if int in kinds and re.fullmatch(r"[+-]?\d{1,18}", text):
+    if int in wanted and re.fullmatch(r"[+-]?\d{1,18}", text):
         return int(text)
-    if float in kinds and re.fullmatch(r"[+-]?\d{1,9}(\.\d{1,9})?", text):
+    if float in wanted and re.fullmatch(r"[+-]?\d{1,9}(\.\d{1,9})?", text):
         return float(text)
     return value
 
@@ -209,38 +208,6 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _kinds(annotation: Any) -> list[Any]:
-    """The plain classes that a field's annotation is made of."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _kinds(get_args(annotation)[0])
-    if origin in (Union, UnionType):
-        return [kind for part in get_args(annotation) for kind in _kinds(part)]
-    return [origin or annotation]
-
-
-def _rule(field: FieldInfo, *, nested: bool) -> str:
-    """What holds for a field's values, for errors that pydantic words itself."""
-    if nested:
-        return "must be text"
-    for kind in _kinds(field.annotation):
-        if isinstance(kind, type) and issubclass(kind, StrEnum):
-            return "must be one of " + ", ".join(member.value for member in kind)
-    rules = [entry for entry in _metadata(field.annotation, field.metadata) if isinstance(entry, Rule)]
-    return rules[-1].text if rules else "is not valid"
-
-
-def _metadata(annotation: Any, found: list[Any]) -> list[Any]:
-    """All annotations of a field, those within an optional type, too, innermost first."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        inner, *own = get_args(annotation)
-        return [*_metadata(inner, []), *own, *found]
-    if origin in (Union, UnionType):
-        return [entry for part in get_args(annotation) for entry in _metadata(part, [])] + found
-    return found
-
-
 def _value_problem(key: str, rule: str, *, stack: str) -> Problem:
     return Problem(key=f"{NAMESPACE}:{key}", rule=rule, cure=_cure(key, stack=stack))
 
@@ -258,7 +225,7 @@ def _cure(key: str, *, stack: str, example: str | None = None) -> str:
     """The command that gives a key, or a path within an object, a good value."""
     top, _, name = key.partition(".")
     field = fields()[top]
-    if dict in _kinds(field.annotation) and not name:
+    if dict in kinds(field.annotation) and not name:
         key = f"{top}.NAME"
     full_key = f"{NAMESPACE}:{key}"
     if top in SECRET_KEYS:
