@@ -26,7 +26,7 @@ Pulumi demands a value for every declared key without default, so optional keys 
 An empty string would not do: it is a mistake that must be told.
 """
 
-PLAIN_SECRET = (
+_STORED_PLAIN = (
     "is a secret but stored as plain text: store it encrypted, and get a new one if the file has left this machine"
 )
 
@@ -40,12 +40,12 @@ def load(
     """The settings that a stack's configuration gives; no access to Pulumi.
 
     `raw` holds values by key, with namespace (`letta:apiPort`) or without (`apiPort`), typed or as the text that
-    Pulumi makes of them. `secret_keys` names the keys that are stored encrypted, `plain_parts` the paths that are not
-    although their key is. Reads the disk only for the paths that settings name. Raises `SettingsError` with every
-    problem at once.
+    Pulumi makes of them. `secret_keys` names the keys that are stored encrypted, `plain_parts` the paths that are
+    not although their key is. Reads the disk only for the paths that settings name. Raises `SettingsError` with
+    every problem at once.
     """
     problems = [
-        _value_problem(_bare(path), PLAIN_SECRET, stack=stack)
+        _value_problem(_bare(path), _STORED_PLAIN, stack=stack)
         for path in plain_parts
         if _bare(path).partition(".")[0] in SECRET_KEYS
     ]
@@ -108,8 +108,8 @@ def from_pulumi() -> Settings:
     listed = set(runtime_config.get_config_secret_keys_env())
     secret_keys = {key for key in raw if key in listed or runtime_config.is_config_secret(key)}
     stack = pulumi.get_stack()
-    # One encrypted part makes Pulumi call the whole object secret; only the file shows that others are plain. It may
-    # lie elsewhere (`--config-file`), which is no error here.
+    # One encrypted part makes Pulumi call the whole object secret; only the file shows that others are plain. It
+    # may lie elsewhere (`--config-file`), which is no error here.
     path = PROJECT_ROOT / f"Pulumi.{stack}.yaml"
     plain_parts = read_stack_file(path).plain_parts if path.is_file() else ()
     return load(raw, secret_keys, stack=stack, plain_parts=plain_parts)
@@ -169,7 +169,7 @@ def _storage_problem(key: str, value: object, *, encrypted: bool, stack: str) ->
             cure=remove_command(full_key, stack=stack),
         )
     if key in SECRET_KEYS and not encrypted:
-        return _value_problem(key, PLAIN_SECRET, stack=stack)
+        return _value_problem(key, _STORED_PLAIN, stack=stack)
     return None
 
 

@@ -87,19 +87,23 @@ class Reach(_Group):
     """Services and their addresses."""
 
     services: Services = Field(
-        Services.ALL,
+        default=Services.ALL,
         description="What runs: all, or data (only PostgreSQL and Redis, published for a server run from source)",
     )
-    bind_address: BindAddress = Field("127.0.0.1", description="IPv4 address that published ports listen on")
-    api_port: Port = Field(8283, description="Port of the API (nginx)")
-    otlp_grpc_port: Port = Field(4317, description="Port of the collector for OTLP over gRPC")
-    otlp_http_port: Port = Field(4318, description="Port of the collector for OTLP over HTTP")
-    collector_health_port: Port = Field(13133, description="Port of the collector's health check")
-    collector_metrics_port: Port = Field(8888, description="Port of the collector's own Prometheus metrics")
-    postgres_port: Port = Field(5432, description="Port of PostgreSQL; published with services=data only")
-    redis_port: Port = Field(6379, description="Port of Redis; published with services=data only")
+    bind_address: BindAddress = Field(
+        default="127.0.0.1", description="IPv4 address that published ports listen on"
+    )
+    api_port: Port = Field(default=8283, description="Port of the API (nginx)")
+    otlp_grpc_port: Port = Field(default=4317, description="Port of the collector for OTLP over gRPC")
+    otlp_http_port: Port = Field(default=4318, description="Port of the collector for OTLP over HTTP")
+    collector_health_port: Port = Field(default=13133, description="Port of the collector's health check")
+    collector_metrics_port: Port = Field(
+        default=8888, description="Port of the collector's own Prometheus metrics"
+    )
+    postgres_port: Port = Field(default=5432, description="Port of PostgreSQL; published with services=data only")
+    redis_port: Port = Field(default=6379, description="Port of Redis; published with services=data only")
     network_subnet: Subnet | None = Field(
-        None,
+        default=None,
         description="Private network (/24 or larger) that the stack's networks are cut from; none: Docker chooses",
         examples=["10.87.0.0/22"],
     )
@@ -109,15 +113,15 @@ class Images(_Group):
     """Images and source."""
 
     letta_version: Annotated[Text, AfterValidator(_supported_version)] = Field(
-        "0.16.8", description="Version of the Letta server"
+        default="0.16.8", description="Version of the Letta server"
     )
     base_image: ImageReference | None = Field(
-        None,
+        default=None,
         description="Debian trixie image that all images are built on; none: pulled or bootstrapped by make up",
         examples=["debian:trixie-slim"],
     )
     ca_bundle: CaBundle | None = Field(
-        None,
+        default=None,
         description="PEM file of certificate authorities that image builds trust, for networks that intercept TLS",
         examples=["/etc/ssl/certs/ca-certificates.crt"],
     )
@@ -127,7 +131,7 @@ class Images(_Group):
         examples=["registry.example/letta@sha256:DIGEST"],
     )
     source_directory: SourceDirectory | None = Field(
-        None,
+        default=None,
         description="Checkout of the server's source that runs instead of the image's and reloads on change",
         examples=["../letta"],
     )
@@ -138,128 +142,138 @@ class Resources(_Group):
 
     postgres_memory_mb: Annotated[
         Megabytes, Field(ge=256), Rule("must be at least 256 (MiB): shared buffers and 100 connections need it")
-    ] = Field(512, description="Memory limit of PostgreSQL in MiB")
+    ] = Field(default=512, description="Memory limit of PostgreSQL in MiB")
     redis_memory_mb: Annotated[
         Megabytes, Field(ge=64), Rule("must be at least 64 (MiB): background streams are kept in it")
-    ] = Field(128, description="Memory limit of Redis in MiB")
+    ] = Field(default=128, description="Memory limit of Redis in MiB")
     letta_memory_mb: Annotated[
         Megabytes, Field(ge=768), Rule("must be at least 768 (MiB): an idle server takes about 460")
-    ] = Field(1536, description="Memory limit of one Letta server in MiB")
+    ] = Field(default=1536, description="Memory limit of one Letta server in MiB")
     nginx_memory_mb: Annotated[
         Megabytes, Field(ge=32), Rule("must be at least 32 (MiB): a reload runs two sets of workers")
-    ] = Field(64, description="Memory limit of nginx in MiB")
+    ] = Field(default=64, description="Memory limit of nginx in MiB")
     collector_memory_mb: Annotated[
         Megabytes, Field(ge=128), Rule("must be at least 128 (MiB): batches and queues are kept in it")
-    ] = Field(256, description="Memory limit of the collector in MiB")
-    postgres_cpus: Cpus | None = Field(None, description="CPU limit of PostgreSQL; none: no limit", examples=["2"])
-    redis_cpus: Cpus | None = Field(None, description="CPU limit of Redis; none: no limit", examples=["0.5"])
-    letta_cpus: Cpus | None = Field(
-        None, description="CPU limit of one Letta server; none: no limit", examples=["2"]
+    ] = Field(default=256, description="Memory limit of the collector in MiB")
+    postgres_cpus: Cpus | None = Field(
+        default=None, description="CPU limit of PostgreSQL; none: no limit", examples=["2"]
     )
-    nginx_cpus: Cpus | None = Field(None, description="CPU limit of nginx; none: no limit", examples=["0.5"])
+    redis_cpus: Cpus | None = Field(
+        default=None, description="CPU limit of Redis; none: no limit", examples=["0.5"]
+    )
+    letta_cpus: Cpus | None = Field(
+        default=None, description="CPU limit of one Letta server; none: no limit", examples=["2"]
+    )
+    nginx_cpus: Cpus | None = Field(
+        default=None, description="CPU limit of nginx; none: no limit", examples=["0.5"]
+    )
     collector_cpus: Cpus | None = Field(
-        None, description="CPU limit of the collector; none: no limit", examples=["0.5"]
+        default=None, description="CPU limit of the collector; none: no limit", examples=["0.5"]
     )
     postgres_max_connections: Annotated[
         Whole, Field(ge=20, le=1000), Rule("must be a whole number from 20 to 1000")
-    ] = Field(100, description="Connections that PostgreSQL accepts")
+    ] = Field(default=100, description="Connections that PostgreSQL accepts")
     letta_replicas: Annotated[Whole, Field(ge=1, le=16), Rule("must be a whole number from 1 to 16")] = Field(
-        1, description="Letta servers that run side by side"
+        default=1, description="Letta servers that run side by side"
     )
     letta_pool_size: Annotated[Whole, Field(ge=1, le=100), Rule("must be a whole number from 1 to 100")] = Field(
-        10, description="Database connections that one server keeps open"
+        default=10, description="Database connections that one server keeps open"
     )
     letta_pool_max_overflow: Annotated[
         Whole, Field(ge=0, le=100), Rule("must be a whole number from 0 to 100")
-    ] = Field(10, description="Database connections that one server may open beyond its pool")
+    ] = Field(default=10, description="Database connections that one server may open beyond its pool")
     start_timeout_seconds: Annotated[
         Whole, Field(ge=30, le=3600), Rule("must be a whole number of seconds from 30 to 3600")
-    ] = Field(180, description="Seconds a service may take to become healthy")
+    ] = Field(default=180, description="Seconds a service may take to become healthy")
 
 
 class Providers(_Group):
     """Model providers and the server's environment."""
 
-    openai_api_key: Credential | None = Field(None, description="API key of OpenAI")
+    openai_api_key: Credential | None = Field(default=None, description="API key of OpenAI")
     openai_base_url: Url | None = Field(
-        None,
+        default=None,
         description="Base URL of OpenAI or of a service that speaks its API",
         examples=["https://api.openai.com/v1"],
     )
-    anthropic_api_key: Credential | None = Field(None, description="API key of Anthropic")
+    anthropic_api_key: Credential | None = Field(default=None, description="API key of Anthropic")
     ollama_base_url: Url | None = Field(
-        None, description="Base URL of Ollama", examples=["http://ollama.example:11434"]
+        default=None, description="Base URL of Ollama", examples=["http://ollama.example:11434"]
     )
     vllm_base_url: Url | None = Field(
-        None, description="Base URL of vLLM", examples=["http://vllm.example:8000/v1"]
+        default=None, description="Base URL of vLLM", examples=["http://vllm.example:8000/v1"]
     )
-    azure_api_key: Credential | None = Field(None, description="API key of Azure OpenAI")
+    azure_api_key: Credential | None = Field(default=None, description="API key of Azure OpenAI")
     azure_base_url: Url | None = Field(
-        None, description="Base URL of Azure OpenAI", examples=["https://name.openai.azure.com"]
+        default=None, description="Base URL of Azure OpenAI", examples=["https://name.openai.azure.com"]
     )
     azure_api_version: ApiVersion | None = Field(
-        None, description="API version of Azure OpenAI; none: the server's own", examples=["2024-10-21"]
+        default=None, description="API version of Azure OpenAI; none: the server's own", examples=["2024-10-21"]
     )
-    gemini_api_key: Credential | None = Field(None, description="API key of Google Gemini")
+    gemini_api_key: Credential | None = Field(default=None, description="API key of Google Gemini")
     gemini_base_url: Url | None = Field(
-        None, description="Base URL of Google Gemini", examples=["https://generativelanguage.googleapis.com/"]
+        default=None,
+        description="Base URL of Google Gemini",
+        examples=["https://generativelanguage.googleapis.com/"],
     )
-    groq_api_key: Credential | None = Field(None, description="API key of Groq")
+    groq_api_key: Credential | None = Field(default=None, description="API key of Groq")
     server_environment: Names = Field(
         default_factory=dict, description="More environment variables of the server, none of them secret"
     )
     server_secrets: SecretNames = Field(
         default_factory=dict, description="More environment variables of the server that are secret"
     )
-    log_level: LogLevel = Field(LogLevel.INFO, description="How much the server logs: info or debug")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much the server logs: info or debug")
 
 
 class Protection(_Group):
     """Access and data."""
 
     server_password: ServerPassword | None = Field(
-        None, description="Password of the API; generated when it is not set"
+        default=None, description="Password of the API; generated when it is not set"
     )
     encryption_key: EncryptionKey | None = Field(
-        None,
+        default=None,
         description="Key that the server encrypts credentials with; generated when not set, never to be changed",
     )
     protect_data: Flag = Field(
-        False, description="Whether the data volumes and the encryption key are protected from removal"
+        default=False, description="Whether the data volumes and the encryption key are protected from removal"
     )
     database_credential_generation: Annotated[
         Whole, Field(ge=1, le=1_000_000), Rule("must be a whole number from 1 up, raised by one for each rotation")
-    ] = Field(1, description="Raise it by one to rotate the server's database password")
+    ] = Field(default=1, description="Raise it by one to rotate the server's database password")
 
 
 class Telemetry(_Group):
     """Telemetry."""
 
     deployment_environment: EnvironmentName = Field(
-        "dev", description="Name of the environment in traces and metrics"
+        default="dev", description="Name of the environment in traces and metrics"
     )
     telemetry_profile: TelemetryProfile = Field(
-        TelemetryProfile.FILE_DEV, description="Where the collector sends traces and metrics: file-dev"
+        default=TelemetryProfile.FILE_DEV, description="Where the collector sends traces and metrics: file-dev"
     )
-    require_tls: Flag = Field(False, description="Whether telemetry endpoints must be https")
+    require_tls: Flag = Field(default=False, description="Whether telemetry endpoints must be https")
     clickhouse_endpoint: Endpoint | None = Field(
-        None,
+        default=None,
         description="ClickHouse over HTTP: scheme, host and port",
         examples=["https://clickhouse.example:8443"],
     )
-    clickhouse_username: Identifier = Field("default", description="User at ClickHouse")
-    clickhouse_password: Credential | None = Field(None, description="Password at ClickHouse")
-    clickhouse_database: Identifier = Field("otel", description="Database at ClickHouse")
-    datadog_site: HostName | None = Field(None, description="Site of Datadog", examples=["datadoghq.com"])
-    datadog_api_key: Credential | None = Field(None, description="API key of Datadog")
+    clickhouse_username: Identifier = Field(default="default", description="User at ClickHouse")
+    clickhouse_password: Credential | None = Field(default=None, description="Password at ClickHouse")
+    clickhouse_database: Identifier = Field(default="otel", description="Database at ClickHouse")
+    datadog_site: HostName | None = Field(default=None, description="Site of Datadog", examples=["datadoghq.com"])
+    datadog_api_key: Credential | None = Field(default=None, description="API key of Datadog")
     signoz_endpoint: Endpoint | None = Field(
-        None,
+        default=None,
         description="SigNoz' OTLP endpoint: scheme, host and port",
         examples=["https://ingest.eu.signoz.cloud:443"],
     )
-    signoz_ingestion_key: Credential | None = Field(None, description="Ingestion key of SigNoz")
+    signoz_ingestion_key: Credential | None = Field(default=None, description="Ingestion key of SigNoz")
     grafana_url: Url | None = Field(
-        None, description="Grafana that shows the traces; only linked to", examples=["https://grafana.example"]
+        default=None,
+        description="Grafana that shows the traces; only linked to",
+        examples=["https://grafana.example"],
     )
 
 
