@@ -1,0 +1,39 @@
+"""Brings what is missing: engine, Pulumi with its plugins, the Debian base image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+
+from toolchain.progress import Progress
+
+
+class Part(StrEnum):
+    """What can be asked for."""
+
+    ENGINE = "engine"
+    PULUMI = "pulumi"
+    BASE_IMAGE = "base-image"
+    """Needs the engine; leave it out where the setting `baseImage` or `pinnedImages` is used."""
+
+
+def ensure(
+    progress: Progress,
+    *,
+    want: Collection[Part] = tuple(Part),
+    environ: Mapping[str, str] = os.environ,
+    thorough: bool = False,
+) -> None:
+    """Bring the parts that are missing, and leave those that are there; quick when nothing is to do.
+
+    Args:
+        progress: where to report.
+        want: what is needed.
+        environ: environment to take choices and opt-outs from.
+        thorough: compare checksums of what is cached, not only sizes and times.
+
+    Raises:
+        StepFailedError: when something cannot be brought, with what to install by hand.
+    """
+    raise NotImplementedError
