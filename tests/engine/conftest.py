@@ -1,0 +1,165 @@
+"""Deploys what the engine tests look at: one whole platform for all of them, and what single tests need."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import tenacity
+from letta_client import Letta
+
+from tests.engine.deployment import Deployment
+from tests.support import canary
+from tests.support.llm import LanguageModel
+from tests.support.ports import reserved
+
+ROOT = Path(__file__).parents[2]
+PORTS = ("apiPort", "otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    client = docker.from_env(timeout=120)
+    client.ping()
+    yield client
+    client.close()
+
+
+def clone(target: Path) -> Path:
+    """Copy what git knows or would know of this checkout, as a clone would, with what is not committed yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        source = ROOT / name
+        if source.is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+    subprocess.run(["git", "init", "-q"], cwd=target, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=target, check=True)
+    identity = ["-c", "user.name=test", "-c", "user.email=test@letta-platform.invalid"]
+    subprocess.run(["git", *identity, "commit", "-qm", "clone"], cwd=target, check=True)
+    return target
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a clean clone, in which stacks of tests live."""
+    return clone(tmp_path_factory.mktemp("clone"))
+
+
+NewDeployment = Callable[..., Deployment]
+
+
+@pytest.fixture(scope="session")
+def new_deployment(
+    checkout: Path, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NewDeployment]:
+    """Give a function that prepares a stack of its own name and ports; what it leaves is removed at the end."""
+    made: list[Deployment] = []
+    held = ExitStack()
+
+    def make(**settings: object) -> Deployment:
+        names = (*PORTS, "postgresPort", "redisPort")
+        ports = dict(zip(names, held.enter_context(reserved(len(names))), strict=True))
+        stack = f"test-{secrets.token_hex(3)}"
+        # One state folder for all of them, as on a person's machine.
+        deployment = Deployment(root=checkout, stack=stack, state=state, engine=engine)
+        deployment.set(**{**ports, **settings})
+        made.append(deployment)
+        return deployment
+
+    state = tmp_path_factory.mktemp("state")
+    yield make
+    for deployment in made:
+        if deployment.leftovers():
+            deployment.make("down", "YES=1", check=False)
+        _remove(deployment)
+    held.close()
+
+
+def _remove(deployment: Deployment) -> None:
+    """Remove what even a failed `make down` leaves, so that nothing stays on the machine."""
+    label: Any = {"label": f"letta-platform.stack={deployment.stack}"}
+    for container in deployment.engine.containers.list(all=True, filters=label):
+        container.remove(force=True, v=True)
+    for network in deployment.engine.networks.list(filters=label):
+        network.remove()
+    for volume in deployment.engine.volumes.list(filters=label):
+        volume.remove(force=True)
+
+
+@pytest.fixture(scope="session")
+def llm() -> Iterator[LanguageModel]:
+    with LanguageModel() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def llm_url(llm: LanguageModel, engine: docker.DockerClient) -> str:
+    """Give the address by which containers reach the stand-in: the host, as the default bridge knows it."""
+    gateway = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    return f"http://{gateway}:{llm.port}/v1"
+
+
+@pytest.fixture(scope="session")
+def canaries() -> dict[str, str]:
+    """Give a marker per secret setting; none may ever be seen outside of the places that keep secrets."""
+    return canary.plant("openaiApiKey", "serverPassword", "encryptionKey", "clickhousePassword")
+
+
+@pytest.fixture(scope="session")
+def platform(new_deployment: NewDeployment, llm_url: str, canaries: dict[str, str]) -> Iterator[Deployment]:
+    """Give a whole platform, brought up from a clean clone with `make up`."""
+    deployment = new_deployment(openaiBaseUrl=llm_url, clickhouseEndpoint="https://clickhouse.example:8443")
+    deployment.pulumi("stack", "init")
+    for key, value in canaries.items():
+        deployment.set_secret(key, value)
+    up = deployment.make("up")
+    (deployment.state / "up.log").write_text(up.output)
+    yield deployment
+    deployment.make("down", "YES=1")
+    left = deployment.leftovers()
+    assert not left, f"make down left {left}"
+
+
+@pytest.fixture(scope="session")
+def images(platform: Deployment) -> dict[str, str]:
+    """Give the references of the images that the platform runs."""
+    found: dict[str, str] = platform.outputs()["images"]
+    return found
+
+
+@pytest.fixture
+def client(platform: Deployment, canaries: dict[str, str]) -> Letta:
+    return Letta(base_url=platform.outputs()["apiUrl"], api_key=canaries["serverPassword"])
+
+
+def eventually(seconds: float = 60) -> tenacity.Retrying:
+    """Try again until it works or the deadline has passed; the last failure is the one that is shown."""
+    return tenacity.Retrying(stop=tenacity.stop_after_delay(seconds), wait=tenacity.wait_fixed(0.5), reraise=True)
+
+
+def new_agent(client: Letta, **arguments: Any) -> str:
+    """Create an agent that speaks with the stand-in, and give its id."""
+    agent = client.agents.create(
+        name=f"agent-{secrets.token_hex(4)}",
+        model=next(one.handle for one in client.models.list() if "stand-in" in str(one.handle)),
+        embedding="letta/letta-free",
+        memory_blocks=[{"label": "human", "value": "The human is a tester."}],
+        **arguments,
+    )
+    return str(agent.id)
+
+
+def reply_of(answer: Any) -> str:
+    """Give what the agent said at last."""
+    said = [one for one in answer.messages if one.message_type == "assistant_message"]
+    return str(said[-1].content)

@@ -1,0 +1,151 @@
+"""A stack that a test deploys the way a person does: with `make` and `pulumi` in a clone of its own.
+
+It has its own state folder, stack name and ports, so it runs beside whatever else the engine holds. The toolchain
+and image caches are the machine's, because they are keyed by content.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.models.containers
+import yaml
+
+STACK_LABEL = "letta-platform.stack"
+SERVICE_LABEL = "letta-platform.service"
+
+Container = docker.models.containers.Container
+
+
+class CommandError(AssertionError):
+    """A command that should have worked did not."""
+
+
+@dataclass(kw_only=True)
+class Finished:
+    """What a command printed and how it ended."""
+
+    code: int
+    output: str
+
+
+@dataclass(kw_only=True)
+class Deployment:
+    """One stack, from nothing to nothing."""
+
+    root: Path
+    stack: str
+    state: Path
+    engine: docker.DockerClient
+    _shell: dict[str, str] = field(default_factory=dict)
+
+    # -- commands ---------------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Give the environment of a person who has set nothing but where the state lies."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "VIRTUAL_ENV"))}
+        return {**kept, "XDG_STATE_HOME": str(self.state)}
+
+    def run(
+        self,
+        *command: str,
+        environment: dict[str, str] | None = None,
+        given: str | None = None,
+        check: bool = True,
+        seconds: float = 1800,
+    ) -> Finished:
+        """Run a command in the clone; both of its streams are kept together."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=environment or self.environment,
+            input=given,
+            stdin=None if given is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if check and done.returncode:
+            raise CommandError(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
+        return Finished(code=done.returncode, output=done.stdout)
+
+    def make(self, target: str, *variables: str, check: bool = True) -> Finished:
+        """Run `make TARGET STACK=…`."""
+        return self.run("make", target, f"STACK={self.stack}", *variables, check=check)
+
+    @property
+    def shell(self) -> dict[str, str]:
+        """Give the environment after the one documented line, `eval "$(make -s env)"`."""
+        if not self._shell:
+            line = f'eval "$(make -s env STACK={self.stack})" && env -0'
+            done = subprocess.run(
+                ["bash", "-c", line], cwd=self.root, env=self.environment, stdout=subprocess.PIPE, check=True
+            )
+            pairs = (entry.split("=", 1) for entry in done.stdout.decode().split("\0") if "=" in entry)
+            self._shell = {name: value for name, value in pairs}  # noqa: C416 - lists, not pairs, for mypy
+        return self._shell
+
+    def pulumi(self, *arguments: str, check: bool = True, given: str | None = None) -> Finished:
+        """Run plain `pulumi`, as somebody who knows it would after the one documented line."""
+        command = ("pulumi", *arguments, "--stack", self.stack)
+        return self.run(*command, environment=self.shell, check=check, given=given)
+
+    # -- what is there ----------------------------------------------------------------------------------
+
+    def set(self, **settings: object) -> None:
+        """Write plain settings into the stack file."""
+        path = self.root / f"Pulumi.{self.stack}.yaml"
+        document: dict[str, Any] = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
+        config = document.setdefault("config", {})
+        for key, value in settings.items():
+            if value is None:
+                config.pop(f"letta:{key}", None)
+            else:
+                config[f"letta:{key}"] = value
+        path.write_text(yaml.safe_dump(document))
+
+    def set_secret(self, key: str, value: str) -> None:
+        """Set a secret as the documentation says: through standard input."""
+        self.pulumi("config", "set", "--secret", f"letta:{key}", given=value)
+
+    def outputs(self, *, secrets: bool = False) -> dict[str, Any]:
+        """Give the stack's outputs."""
+        shown = ("--show-secrets",) if secrets else ()
+        found: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json", *shown).output)
+        return found
+
+    def containers(self, service: str | None = None, *, everything: bool = False) -> list[Container]:
+        """Give this stack's containers; with `everything` those that do not run too."""
+        labels = [f"{STACK_LABEL}={self.stack}"]
+        if service:
+            labels.append(f"{SERVICE_LABEL}={service}")
+        return list(self.engine.containers.list(all=everything, filters={"label": labels}))
+
+    def container(self, service: str) -> Container:
+        """Give the one running container of a service."""
+        (found,) = self.containers(service)
+        return found
+
+    def ids(self) -> dict[str, str]:
+        """Give service → container id, of what runs."""
+        return {one.labels[SERVICE_LABEL]: str(one.id) for one in self.containers()}
+
+    def leftovers(self) -> dict[str, list[str]]:
+        """Give everything on the engine that carries this stack's label, by kind."""
+        label: Any = {"label": f"{STACK_LABEL}={self.stack}"}
+        found: dict[str, list[str]] = {
+            "containers": [str(one.name) for one in self.engine.containers.list(all=True, filters=label)],
+            "networks": [str(one.name) for one in self.engine.networks.list(filters=label)],
+            "volumes": [str(one.name) for one in self.engine.volumes.list(filters=label)],
+        }
+        return {kind: names for kind, names in found.items() if names}
