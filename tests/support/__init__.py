@@ -1,0 +1,1 @@
+"""Stand-ins and detectors for the tests: an LLM, span files, secret canaries, free ports."""

@@ -1,0 +1,260 @@
+"""An OpenAI-compatible LLM in this process: it streams, calls tools, embeds, and remembers what it was asked.
+
+    with LanguageModel() as llm:
+        url = llm.url(gateway)       # OPENAI_BASE_URL of a container whose network has this gateway
+        ...
+        llm.requests                 # what came, with headers
+
+What it says is in `tests.support.llm_script`. Seen with it, Letta 0.16.8 and letta-client 1.12.1:
+
+    client = Letta(base_url=…, api_key=<server password>)
+    client.models.list()                 # handles are `openai-proxy/<model>`: the base URL is not OpenAI's
+    agent = client.agents.create(
+        model="openai-proxy/stand-in", embedding="openai/text-embedding-3-small", memory_blocks=[…]
+    )
+    client.agents.messages.create(agent.id, messages=[…])
+    client.agents.messages.stream(agent.id, messages=[…], stream_tokens=True)
+    client.agents.blocks.retrieve(label, agent_id=agent.id)
+    client.tools.upsert(source_code=…), client.agents.tools.attach(tool.id, agent_id=agent.id)
+    client.agents.delete(agent.id)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support.llm_protocol import chunks, completion, embeddings
+from tests.support.llm_script import Reply, reply_to
+
+LONGEST_HOLD = 60.0
+"""Seconds after which a stream goes on although nobody released it, so that a failed test still ends."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One request as it came; header names in lower case, `body` decoded from JSON."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+
+
+class LanguageModel:
+    """The server. `models` are what it lists, with `api_key` it refuses every other key.
+
+    `token_delay` (seconds, may be changed at any time) makes streams slow, `held()` makes them stop.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "0.0.0.0",  # noqa: S104 - containers come through their network's gateway
+        port: int = 0,
+        models: tuple[str, ...] = ("stand-in", "gpt-4o-mini"),
+        api_key: str | None = None,
+        token_delay: float = 0.0,
+    ) -> None:
+        self.models = models
+        self.api_key = api_key
+        self.token_delay = token_delay
+        self._requests: list[Request] = []
+        self._came = threading.Condition()
+        self._closing = threading.Event()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._server = _Server((host, port), _Handler, self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="llm", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._flowing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+        return int(self._server.server_address[1])
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        """What a client that reaches this machine as `host` has to use as base URL."""
+        return f"http://{host}:{self.port}/v1"
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """All requests so far, oldest first."""
+        with self._came:
+            return tuple(self._requests)
+
+    def forget(self) -> None:
+        """Forget the requests so far."""
+        with self._came:
+            self._requests.clear()
+
+    def wait_for(self, wanted: Callable[[Request], bool], *, seconds: float = 30.0) -> Request:
+        """Give the first request that is `wanted`, which may be still to come; TimeoutError after `seconds`."""
+        with self._came:
+            found = self._came.wait_for(lambda: [r for r in self._requests if wanted(r)], timeout=seconds)
+        if not found:
+            raise TimeoutError(f"no such request within {seconds:g} s")
+        return found[0]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, streams stop after their first token; afterwards they go on (so does one held too long)."""
+        self._flowing.clear()
+        try:
+            yield
+        finally:
+            self._flowing.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has been told to end."""
+        return self._closing.is_set()
+
+    def note(self, request: Request) -> None:
+        """Record a request."""
+        with self._came:
+            self._requests.append(request)
+            self._came.notify_all()
+
+    def pace(self, token: int) -> bool:
+        """Wait as long as token number `token` of a stream has to; False when the server is closing."""
+        if token:
+            self._flowing.wait(timeout=LONGEST_HOLD)
+            if self.token_delay:
+                self._closing.wait(self.token_delay)
+        return not self.closed
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], model: LanguageModel
+    ) -> None:
+        super().__init__(address, handler)
+        self.model = model
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing about clients that hang up in mid-stream: drain tests do that."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # without it each answer waits 40 ms for the client's delayed ACK
+    server: _Server
+
+    def log_message(self, *_: Any) -> None:
+        """Keep quiet; requests are recorded."""
+
+    def parse_request(self) -> bool:
+        if self.server.model.closed:  # a kept connection must not outlive the server
+            self.close_connection = True
+            return False
+        return super().parse_request()
+
+    def do_GET(self) -> None:
+        self._receive(None)
+        path = self.path.partition("?")[0]
+        models = [
+            {"id": name, "object": "model", "created": 1700000000, "owned_by": "tests"}
+            for name in self.server.model.models
+        ]
+        named = [model for model in models if path == f"/v1/models/{model['id']}"]
+        if not self._authorized():
+            return
+        if path == "/v1/models":
+            self._send({"object": "list", "data": models})
+        elif named:
+            self._send(named[0])
+        else:
+            self._fail(404, f"no such path: GET {path}")
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            self._receive(None)
+            self._fail(400, "the body is not JSON")
+            return
+        self._receive(body)
+        if not self._authorized():
+            return
+        match self.path.partition("?")[0]:
+            case "/v1/chat/completions":
+                self._chat(body)
+            case "/v1/embeddings":
+                self._send(embeddings(body))
+            case path:
+                self._fail(404, f"no such path: POST {path}")
+
+    def _receive(self, body: Any) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.model.note(Request(method=self.command, path=self.path, headers=headers, body=body))
+
+    def _authorized(self) -> bool:
+        key = self.server.model.api_key
+        if key is None or self.headers.get("authorization") == f"Bearer {key}":
+            return True
+        self._fail(401, "Incorrect API key provided.", code="invalid_api_key")
+        return False
+
+    def _chat(self, body: dict[str, Any]) -> None:
+        reply = reply_to(body)
+        if reply.status != 200:
+            self._fail(reply.status, "The script says so.")
+        elif body.get("stream"):
+            self._stream(body, reply)
+        else:
+            self._send(completion(body, reply))
+
+    def _stream(self, body: dict[str, Any], reply: Reply) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for number, chunk in enumerate(chunks(body, reply)):
+            if not self.server.model.pace(number):
+                self.close_connection = True  # cut off in mid-stream, without the final chunk
+                return
+            self._write_chunk(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        self._write_chunk(b"data: [DONE]\n\n")
+        self._write_chunk(b"")
+
+    def _write_chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def _send(self, answer: Mapping[str, Any], status: int = 200) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _fail(self, status: int, message: str, code: str | None = None) -> None:
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        self._send({"error": {"message": message, "type": kind, "param": None, "code": code}}, status)
