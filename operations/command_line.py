@@ -1,0 +1,177 @@
+"""The command line of `python -m operations`; the Makefile's verbs come here.
+
+Imports happen inside the verbs: each should pay only for what it uses.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from operations.failure import OperationError
+from toolchain.install import Part
+
+app = typer.Typer(
+    name="operations",
+    help="Run the Letta platform: bring a stack up, look at it, take it down.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Stack = Annotated[
+    str, typer.Option("--stack", "-s", envvar="STACK", help="Stack to work on: the X of Pulumi.X.yaml.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", envvar="YES", help="Do not ask.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def up(stack: Stack = "dev", yes: Yes = False) -> None:
+    """Bring a stack up: check the machine, bring what is missing, `pulumi up`, wait until it answers."""
+    from operations import up as module
+    from operations.target import target
+
+    module.up(target(stack), yes=yes)
+
+
+@app.command()
+def down(
+    stack: Stack = "dev",
+    yes: Yes = False,
+    leftovers: Annotated[
+        bool,
+        typer.Option(
+            "--leftovers",
+            envvar="LEFTOVERS",
+            help="Also remove what has the stack's label and is in no state.",
+        ),
+    ] = False,
+) -> None:
+    """Destroy a stack with its data, and check that nothing of it is left."""
+    from operations import down as module
+    from operations.target import target
+
+    module.down(target(stack), yes=yes, leftovers=leftovers)
+
+
+@app.command()
+def status(stack: Stack = "dev", json: Json = False) -> None:
+    """Show services, health, restarts, memory and ports of a stack; fails when something is wrong."""
+    from operations import status as module
+    from operations.target import target
+
+    _exit_unless(module.status(target(stack), as_json=json))
+
+
+@app.command()
+def doctor(stack: Stack = "dev", json: Json = False) -> None:
+    """Say what is wrong with the machine or a stack, and how to mend it; fails when something is broken."""
+    from operations import doctor as module
+
+    _exit_unless(module.doctor(stack, as_json=json))
+
+
+@app.command()
+def traces(
+    stack: Stack = "dev",
+    follow: Annotated[bool, typer.Option(help="Go on with the traces that come, until Ctrl-C.")] = True,
+    last: Annotated[int, typer.Option(min=0, help="How many of the recorded ones to show first.")] = 10,
+    errors: Annotated[bool, typer.Option("--errors", help="Only traces with an error.")] = False,
+) -> None:
+    """Show the traces that the collector recorded as trees, and follow them."""
+    from operations import traces as module
+    from operations.target import target
+
+    module.traces(target(stack), follow=follow, last=last, errors_only=errors)
+
+
+@app.command()
+def env(stack: Stack = "dev") -> None:
+    """Print shell lines for `eval "$(make -s env)"`, after which plain `pulumi` works in that shell."""
+    from operations.shell_exports import env as lines
+
+    print(lines(stack), end="")
+
+
+@app.command()
+def toolchain(
+    without: Annotated[list[Part] | None, typer.Option(help="Leave this part out; may be repeated.")] = None,
+) -> None:
+    """Bring the Docker engine, Pulumi, its plugins and the base image, where they are missing."""
+    from operations.up import ensure_tools
+
+    ensure_tools(without or ())
+
+
+@app.command()
+def clean() -> None:
+    """Remove tools, unused images and build cache. Never data, never state."""
+    from operations import clean as module
+    from operations.target import target
+
+    module.clean(target("dev").engine_or_none())
+
+
+@app.command()
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when something is stale.")] = False,
+) -> None:
+    """Write the generated pages of docs/ anew."""
+    from operations import generated_docs
+
+    _exit_unless(generated_docs.docs(check=check))
+
+
+@app.command()
+def lock(
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest versions allowed.")] = False,
+) -> None:
+    """Write requirements*.lock anew from requirements*.in."""
+    import os
+
+    from operations import locks
+    from operations.checkout import ROOT
+
+    changed = locks.lock(ROOT, os.environ, upgrade=upgrade)
+    print(f"changed: {', '.join(changed)}" if changed else "nothing changed")
+
+
+@app.command()
+def refresh_packages() -> None:
+    """Let the images take the newest Debian packages at the next `up`."""
+    from datetime import UTC, datetime
+
+    from operations import locks
+    from operations.checkout import ROOT
+
+    path = locks.refresh_packages(ROOT, datetime.now(UTC).date())
+    print(f"{path.relative_to(ROOT)} is of today; the next `make up` builds the images with today's packages")
+
+
+def _exit_unless(well: bool) -> None:
+    if not well:
+        raise typer.Exit(1)
+
+
+def _fail(error: Exception) -> None:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def main() -> None:
+    """Run a verb; errors that a person can act on are shown without a traceback."""
+    try:
+        app()
+    except OperationError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        # Known only when they were raised; importing them at the start would cost every verb.
+        if type(error).__name__ in {"SettingsError", "StepFailedError"}:
+            _fail(error)
+        raise

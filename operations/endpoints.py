@@ -1,0 +1,88 @@
+"""What `make up` shows at its end: where everything is, and commands that work pasted as they are."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_NAMES: Mapping[str, str] = {
+    "apiUrl": "API",
+    "docsUrl": "API reference",
+    "healthUrl": "health",
+    "otlpGrpcEndpoint": "OTLP (gRPC)",
+    "otlpHttpEndpoint": "OTLP (HTTP)",
+    "collectorHealthUrl": "collector health",
+    "collectorMetricsUrl": "collector metrics",
+    "grafanaTracesUrl": "traces in Grafana",
+    "redisUrl": "Redis",
+}
+
+
+def rows(outputs: Mapping[str, Any], stack: str) -> tuple[tuple[str, str], ...]:
+    """Give the table of endpoints: what, where."""
+    found = [(name, str(outputs[key])) for key, name in _NAMES.items() if outputs.get(key)]
+    if outputs.get("tracesVolume"):
+        where = f"{outputs.get('tracesFile', '')} in volume {outputs['tracesVolume']} (`{make('traces', stack)}`)"
+        found.append(("traces", where))
+    if "serverPassword" in outputs:
+        found.append(("password", f"`{password_command(stack)}`"))
+    if "postgresUrl" in outputs:
+        found.append(("Postgres", f"`pulumi stack output postgresUrl --show-secrets --stack {stack}`"))
+    return tuple(found)
+
+
+def make(verb: str, stack: str) -> str:
+    """Give the command for a verb; the stack is only said when it is not the usual one."""
+    return f"make {verb}" + ("" if stack == "dev" else f" STACK={stack}")
+
+
+def shell_line(root: Path, stack: str) -> str:
+    """Give the line after which plain `pulumi` works in a shell, whatever folder the shell is in."""
+    return f'eval "$(make -s -C {shlex.quote(str(root))} env STACK={stack})"'
+
+
+def password_command(stack: str) -> str:
+    """Give the command that prints the server's password."""
+    return f"pulumi stack output serverPassword --show-secrets --stack {stack}"
+
+
+def snippets(outputs: Mapping[str, Any], *, root: Path, stack: str) -> str:
+    """Give shell lines that talk to the stack: one by curl, one by the SDK."""
+    prepare = shell_line(root, stack)
+    folder = shlex.quote(str(root))
+    if not outputs.get("apiUrl"):
+        url = f"$(pulumi -C {folder} stack output postgresUrl --show-secrets --stack {stack})"
+        return f'{prepare}\npsql "{url}"'
+    api = str(outputs["apiUrl"]).rstrip("/")
+    password = password_command(stack).replace("pulumi ", f"pulumi -C {folder} ", 1)
+    return f"""{prepare}
+export LETTA_API_KEY="$({password})"
+
+curl -sS -H "Authorization: Bearer $LETTA_API_KEY" {api}/v1/models/
+
+python - <<'EOF'
+import os
+from letta_client import Letta
+
+letta = Letta(base_url="{api}", api_key=os.environ["LETTA_API_KEY"])
+print("models:", [model.handle for model in letta.models.list()])
+print("agents:", [agent.name for agent in letta.agents.list()])
+EOF"""
+
+
+def next_steps(stack: str, *, has_provider: bool) -> tuple[str, ...]:
+    """Give what people do next, as command and meaning."""
+    steps = []
+    if not has_provider:
+        steps.append(
+            f"pulumi config set --secret openaiApiKey --stack {stack} && {make('up', stack)}   "
+            "give it a model provider (docs/configuration.md lists all)"
+        )
+    return (
+        *steps,
+        f"{make('traces', stack)}   read and follow the traces",
+        f"{make('status', stack)}   services, health, memory",
+        f"{make('down', stack)}   remove everything again",
+    )

@@ -1,0 +1,153 @@
+"""`make traces`: shows what the collector recorded as trees, and goes on with what comes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+
+from operations import labels
+from operations.engine import Engine, FileStream
+from operations.failure import OperationError
+from operations.target import Target
+from operations.trace_tree import Assembler, Node, Trace, duration, key_attributes, parse_line, walk
+
+TRACES_FILE = "traces.json"
+POLL_SECONDS = 0.5
+MOST_LINES = 20_000
+"""Lines looked at of what is recorded; each is up to a second of spans."""
+OVERLAP_LINES = 200
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Cut chunks that come from a stream into whole lines."""
+    rest = b""
+    for chunk in chunks:
+        *complete, rest = (rest + chunk).split(b"\n")
+        for line in complete:
+            yield line.decode(errors="replace")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def render(trace: Trace) -> Iterator[tuple[str, str]]:
+    """Give a trace as lines of text, each with the style it is shown in."""
+    when = datetime.fromtimestamp(trace.start / 1e9).astimezone().strftime("%H:%M:%S")
+    services = ", ".join(sorted({node.span.service for node, _ in walk(trace) if node.span.service}))
+    yield f"{when}  trace {trace.trace_id}  {trace.size} spans  {services}", "bold"
+    for root in trace.roots:
+        yield from _render(root, "", "")
+
+
+def _render(node: Node, first: str, rest: str) -> Iterator[tuple[str, str]]:
+    span = node.span
+    parts = [f"{first}{span.name}", duration(span.milliseconds)]
+    if span.failed:
+        parts.append(f"ERROR {span.message}".rstrip())
+    if node.orphan and not first:
+        parts.append("(its parent was not recorded)")
+    attributes = key_attributes(span)
+    if attributes:
+        parts.append(attributes)
+    yield "  ".join(parts), "red" if span.failed else ""
+    for number, child in enumerate(node.children):
+        last = number == len(node.children) - 1
+        yield from _render(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+
+
+def show(trace: Trace) -> None:
+    """Write a trace."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for text, style in render(trace):
+        console.print(Text(text, style=style))
+    console.print()
+
+
+def _source(target: Target, engine: Engine) -> str:
+    volume = f"letta-{target.stack}-traces"
+    if not any(one.name == volume for one in engine.volumes(target.stack)):
+        raise OperationError(
+            "this stack records no traces: its volume is not there",
+            where=f"volume {volume}",
+            cure=[f"`make up STACK={target.stack}`"],
+        )
+    if not any(labels.BASE_IMAGE in image.tags for image in engine.images()):
+        raise OperationError(
+            "the image to read the traces with is not there", where=labels.BASE_IMAGE, cure=["`make toolchain`"]
+        )
+    return volume
+
+
+def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> None:
+    """Show the last recorded traces, and with `follow` those that come, until Ctrl-C.
+
+    Raises:
+        OperationError: when the stack records none.
+    """
+    engine = target.engine()
+    volume = _source(target, engine)
+
+    def wanted(found: Iterable[Trace]) -> list[Trace]:
+        return [trace for trace in found if trace.failed or not errors_only]
+
+    assembler = Assembler()
+    recent: deque[str] = deque(maxlen=OVERLAP_LINES)
+    recorded = engine.read_file(
+        stack=target.stack, volume=volume, path=TRACES_FILE, lines=MOST_LINES, follow=False
+    )
+    for line in lines(recorded):
+        recent.append(line)
+        assembler.add(parse_line(line), 0.0)
+    found = wanted(assembler.all())
+    for trace in found[max(len(found) - last, 0) :]:
+        show(trace)
+    if not follow:
+        if not found:
+            print("no traces yet" if not errors_only else "no traces with errors")
+        return
+    print(f"({len(found)} recorded; following, Ctrl-C ends)", flush=True)
+    # What was written between the two looks must not be missed, so the second begins before the end of the first.
+    coming = engine.read_file(
+        stack=target.stack, volume=volume, path=TRACES_FILE, lines=OVERLAP_LINES, follow=True
+    )
+    try:
+        for trace in settled(coming, known=frozenset(recent)):
+            if wanted([trace]):
+                show(trace)
+    except KeyboardInterrupt:
+        print()
+
+
+def settled(coming: FileStream, *, known: Collection[str]) -> Iterator[Trace]:
+    """Give the traces of a stream as they become complete, without the lines that are known."""
+    arrived: queue.Queue[str | None] = queue.Queue()
+
+    def pump() -> None:
+        try:
+            for line in lines(coming):
+                arrived.put(line)
+        finally:
+            arrived.put(None)
+
+    threading.Thread(target=pump, daemon=True).start()
+    assembler = Assembler()
+    more = True
+    try:
+        while more:
+            try:
+                line = arrived.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                line = ""
+            more = line is not None
+            if line and line not in known:
+                assembler.add(parse_line(line), time.monotonic())
+            yield from assembler.ready(time.monotonic())
+        yield from assembler.all()
+    finally:
+        coming.close()
