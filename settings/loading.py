@@ -170,6 +170,14 @@ def _storage_problem(key: str, value: object, *, encrypted: bool, stack: str) ->
         )
     if key in SECRET_KEYS and not encrypted:
         return _value_problem(key, _STORED_PLAIN, stack=stack)
+    if encrypted and key == "serverEnvironment":
+        return Problem(
+            key=full_key,
+            rule="holds encrypted values, but anyone can read these variables: use letta:serverSecrets for them",
+            cure=remove_command(full_key, stack=stack),
+        )
+    if encrypted and key not in SECRET_KEYS:
+        return _value_problem(key, "is stored encrypted, but it is no secret and will be readable", stack=stack)
     return None
 
 

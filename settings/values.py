@@ -152,6 +152,8 @@ def _environment_name(value: str) -> str:
 
 
 def _api_version(value: str) -> str:
+    # Pulumi takes an unquoted date in a stack file for a point in time.
+    value = value.removesuffix(" 00:00:00 +0000 UTC")
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview)?", value):
         raise _broken("must be a date such as 2024-10-21, with or without -preview behind it")
     return value

@@ -580,6 +580,19 @@ def test_a_secret_in_plain_text_is_refused_without_repeating_it(key: str) -> Non
     assert "canary" not in str(error)
 
 
+def test_an_encrypted_value_is_refused_where_it_would_become_readable() -> None:
+    error = refusal(
+        {"letta:serverEnvironment": '{"MY_FLAG": "canary"}', "letta:grafanaUrl": "https://canary.example"},
+        encrypted=("letta:serverEnvironment", "letta:grafanaUrl"),
+    )
+    url, environment = error.problems
+    assert url.rule == "is stored encrypted, but it is no secret and will be readable"
+    assert url.cure == "pulumi config set letta:grafanaUrl https://grafana.example --stack dev"
+    assert environment.rule.endswith("use letta:serverSecrets for them")
+    assert environment.cure == "pulumi config rm letta:serverEnvironment --stack dev"
+    assert "canary" not in str(error)
+
+
 def test_a_plain_part_of_an_object_that_is_otherwise_encrypted_is_refused() -> None:
     with pytest.raises(SettingsError) as caught:
         load(
@@ -743,3 +756,12 @@ def test_tools_can_load_what_the_command_line_prints() -> None:
     assert settings.api_port == 18283
     assert settings.openai_api_key is not None
     assert settings.groq_api_key is None
+
+
+def test_a_date_that_pulumi_took_for_a_point_in_time_is_still_a_version() -> None:
+    raw = {
+        "azureApiVersion": "2024-10-21 00:00:00 +0000 UTC",
+        "azureApiKey": PASSWORD,
+        "azureBaseUrl": "https://name.openai.azure.com",
+    }
+    assert accepted(raw).azure_api_version == "2024-10-21"
