@@ -46,7 +46,7 @@ class Migration(pulumi.ComponentResource):
                 user=USER,
                 memory_mb=512,
                 rollout=Rollout.JOB,
-                command=("migrate",),
+                command=("letta-entrypoint", "migrate"),
                 bundles=(
                     FileBundle(
                         name="secrets",

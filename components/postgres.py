@@ -56,10 +56,10 @@ def slot_generations(generation: int) -> dict[str, int]:
 def settings(memory_mb: int, max_connections: int) -> tuple[str, ...]:
     """Size the server's memory after its limit: a quarter shared, the rest for connections and the page cache."""
     return (
-        "-c", f"max_connections={max_connections}",
-        "-c", f"shared_buffers={memory_mb // 4}MB",
-        "-c", f"effective_cache_size={memory_mb // 2}MB",
-    )  # fmt: skip
+        f"max_connections={max_connections}",
+        f"shared_buffers={memory_mb // 4}MB",
+        f"effective_cache_size={memory_mb // 2}MB",
+    )
 
 
 class Postgres(pulumi.ComponentResource):

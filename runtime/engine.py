@@ -183,6 +183,8 @@ class EngineRuntime:
         container = docker.Container(
             name,
             image=spec.image,
+            # Images bring their entrypoint; a JOB's is the wrapper of the base image that tells how it ended.
+            entrypoints=["run-job"] if is_job else None,
             command=list(spec.command) or None,
             user=f"{spec.user}:{spec.user}",
             envs=_environment(spec.environment),

@@ -99,6 +99,7 @@ class ServiceSpec:
     memory_mb: int
     rollout: Rollout
     command: tuple[pulumi.Input[str], ...] = ()
+    """Arguments for the image's entrypoint; of a JOB the whole command."""
     health: HealthCheck | None = None
     """A JOB has none of its own: it is healthy when it has succeeded."""
     cpus: float | None = None
