@@ -98,9 +98,15 @@ def load(
 
 
 def from_pulumi() -> Settings:
-    """The settings of the stack that this program runs for; the only reader of Pulumi's configuration."""
+    """The settings of the stack that this program runs for; the only reader of Pulumi's configuration.
+
+    Raises `SettingsError` in a form that Pulumi prints as it is, without traceback.
+    """
     import pulumi
     from pulumi.runtime import config as runtime_config
+
+    class Refused(SettingsError, pulumi.RunError):
+        pass
 
     # `pulumi.Config` shows one namespace only, but a typo in a namespace must be seen. The language host hands the
     # whole map over in the environment; what was set in the process (tests, inline programs) goes before it.
@@ -112,7 +118,10 @@ def from_pulumi() -> Settings:
     # may lie elsewhere (`--config-file`), which is no error here.
     path = PROJECT_ROOT / f"Pulumi.{stack}.yaml"
     plain_parts = read_stack_file(path).plain_parts if path.is_file() else ()
-    return load(raw, secret_keys, stack=stack, plain_parts=plain_parts)
+    try:
+        return load(raw, secret_keys, stack=stack, plain_parts=plain_parts)
+    except SettingsError as error:
+        raise Refused(error.problems, stack=stack) from None
 
 
 def from_config_json(document: Mapping[str, Mapping[str, Any]], *, stack: str) -> Settings:

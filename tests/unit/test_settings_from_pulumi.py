@@ -67,8 +67,9 @@ def test_keys_of_every_namespace_are_seen(configure: Configure) -> None:
 
 def test_the_error_names_the_stack(configure: Configure) -> None:
     configure({"letta:apiPort": "0"}, [])
-    with pytest.raises(SettingsError, match="of stack dev must be mended"):
+    with pytest.raises(SettingsError, match="of stack dev must be mended") as caught:
         from_pulumi()
+    assert isinstance(caught.value, pulumi.RunError), "Pulumi prints any other error with a traceback"
 
 
 def test_no_configuration_at_all_gives_the_defaults(project: Path) -> None:
