@@ -149,3 +149,45 @@ def test_a_stopped_server_comes_back(platform: Deployment, client: Letta) -> Non
     for attempt in eventually(120):
         with attempt:
             assert client.agents.list() is not None
+
+
+def test_a_changed_file_rebuilds_one_image_and_replaces_only_what_runs_it(platform: Deployment) -> None:
+    before, images = platform.ids(), platform.outputs()["images"]
+    file = platform.root / "images" / "redis" / "redis.conf"
+    text = file.read_text()
+    file.write_text(f"{text}\n# a comment more\n")
+    try:
+        platform.pulumi("up", "--yes", "--skip-preview")
+        after = platform.outputs()["images"]
+        assert {name for name in images if after[name] != images[name]} == {"redis"}
+        running = platform.ids()
+        services = {"postgres", "redis", "collector", "nginx", "letta"}
+        assert {one for one in services if running[one] != before[one]} == {"redis"}
+    finally:
+        file.write_text(text)
+    platform.pulumi("up", "--yes", "--skip-preview")
+    assert platform.outputs()["images"] == images
+
+
+def test_an_image_whose_health_check_fails_leaves_the_old_server_serving(
+    platform: Deployment, client: Letta
+) -> None:
+    agent = new_agent(client)
+    before = platform.ids()["letta"]
+    file = platform.root / "images" / "letta" / "letta-healthy"
+    text = file.read_text()
+    file.write_text("#!/bin/bash\nexit 1\n")
+    platform.set(startTimeoutSeconds=45)
+    try:
+        failed = platform.pulumi("up", "--yes", "--skip-preview", check=False)
+        assert failed.code != 0
+        assert f"letta-{platform.stack}-server-" in failed.output
+        assert "did not become healthy in time" in failed.output
+        assert before in [one.id for one in platform.containers("letta")]
+        assert client.agents.retrieve(agent).id == agent
+    finally:
+        file.write_text(text)
+        platform.set(startTimeoutSeconds=None)
+    platform.pulumi("up", "--yes", "--skip-preview")
+    assert len(platform.containers("letta")) == 1
+    assert client.agents.retrieve(agent).id == agent
