@@ -105,7 +105,7 @@ def from_pulumi() -> Settings:
     import pulumi
     from pulumi.runtime import config as runtime_config
 
-    class Refused(SettingsError, pulumi.RunError):
+    class RefusedError(SettingsError, pulumi.RunError):
         pass
 
     # `pulumi.Config` shows one namespace only, but a typo in a namespace must be seen. The language host hands the
@@ -121,7 +121,7 @@ def from_pulumi() -> Settings:
     try:
         return load(raw, secret_keys, stack=stack, plain_parts=plain_parts)
     except SettingsError as error:
-        raise Refused(error.problems, stack=stack) from None
+        raise RefusedError(error.problems, stack=stack) from None
 
 
 def from_config_json(document: Mapping[str, Mapping[str, Any]], *, stack: str) -> Settings:
