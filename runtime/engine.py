@@ -86,12 +86,10 @@ class EngineRuntime:
         stack: str,
         stack_id: pulumi.Input[str],
         bundle_key: pulumi.Input[str],
-        holder_image: pulumi.Input[str],
     ) -> None:
         self._stack = stack
         self._stack_id = stack_id
         self._bundle_key = bundle_key
-        self._holder_image = holder_image
         self._watch = pulumi.ResourceHook("watch-start", hooks.watch_start)
         self._ownership = pulumi.ResourceHook(
             "volume-ownership",
@@ -171,7 +169,7 @@ class EngineRuntime:
                 f"{name}-{bundle.name}",
                 bundle,
                 key=self._bundle_key,
-                image=self._holder_image,
+                image=spec.image,
                 owner=spec.user,
                 labels=self._labels(f"{spec.service}-files"),
                 parent=parent,
