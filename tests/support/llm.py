@@ -8,15 +8,19 @@
 What it says is in `tests.support.llm_script`. Seen with it, Letta 0.16.8 and letta-client 1.12.1:
 
     client = Letta(base_url=…, api_key=<server password>)
-    client.models.list()                 # handles are `openai-proxy/<model>`: the base URL is not OpenAI's
+    client.models.list()    # handles are `openai-proxy/<model>`: the base URL is not OpenAI's
     agent = client.agents.create(
         model="openai-proxy/stand-in", embedding="openai/text-embedding-3-small", memory_blocks=[…]
     )
-    client.agents.messages.create(agent.id, messages=[…])
-    client.agents.messages.stream(agent.id, messages=[…], stream_tokens=True)
-    client.agents.blocks.retrieve(label, agent_id=agent.id)
+    client.agents.messages.create(agent.id, input="hello")
+    client.agents.messages.create(agent.id, input="hello", streaming=True, stream_tokens=True, background=…)
+    client.agents.blocks.retrieve("human", agent_id=agent.id)
     client.tools.upsert(source_code=…), client.agents.tools.attach(tool.id, agent_id=agent.id)
+    client.agents.passages.create(agent.id, text=…), client.agents.passages.search(agent.id, query=…)
     client.agents.delete(agent.id)
+
+`client.agents.messages.stream` works but is deprecated. Letta asks a failing model three times (429, 5xx). The
+agent types letta_v1_agent, memgpt_v2_agent and memgpt_agent were tried.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ The last thing said decides; equal requests give equal replies.
 | the user's message | the reply |
 |---|---|
 | `remember: TEXT`, `remember in LABEL: TEXT` | a call of the memory tool that was offered (block `human`) |
-| `call tool: NAME {"argument": 1}` | that tool call; several such lines are several calls in one reply |
+| `call tool: NAME {"argument": 1}` | that tool call; several such lines, several calls if they may be parallel |
 | `count to: 30` | `1 2 3 … 30`, for long streams |
 | `fail: 429` | an HTTP error of that status |
 | anything else | `You said: …`, at most 500 characters of it |
@@ -61,9 +61,10 @@ def reply_to(request: Mapping[str, Any]) -> Reply:
             reply = Reply(calls=(Call(name=choice["function"]["name"], arguments={}),))
         elif choice == "required" and tools:
             reply = Reply(calls=(Call(name=next(iter(tools)), arguments={}),))
+    calls = reply.calls[:1] if request.get("parallel_tool_calls") is False else reply.calls
     return Reply(
         text=reply.text,
-        calls=tuple(_completed(call, tools.get(call.name, {})) for call in reply.calls),
+        calls=tuple(_completed(call, tools.get(call.name, {})) for call in calls),
         status=reply.status,
     )
 

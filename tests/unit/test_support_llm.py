@@ -85,10 +85,12 @@ def test_without_a_memory_tool_it_says_so() -> None:
     assert ask(user("remember: x"), tools=(ROLL,)).text == "I cannot remember: no memory tool among ['roll']"
 
 
-def test_tools_are_called_as_asked_several_at_once_too() -> None:
-    reply = ask(user('call tool: roll {"sides": 6}\ncall tool: roll {"sides": 8}'), tools=(ROLL,))
+def test_tools_are_called_as_asked_several_at_once_if_they_may() -> None:
+    message = user('call tool: roll {"sides": 6}\ncall tool: roll {"sides": 8}')
+    six, eight = (Call(name="roll", arguments={"sides": sides}) for sides in (6, 8))
 
-    assert reply.calls == (Call(name="roll", arguments={"sides": 6}), Call(name="roll", arguments={"sides": 8}))
+    assert ask(message, tools=(ROLL,)).calls == (six, eight)
+    assert ask(message, tools=(ROLL,), parallel_tool_calls=False).calls == (six,)
 
 
 @pytest.mark.parametrize(
