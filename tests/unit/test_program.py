@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pulumi
@@ -137,7 +138,7 @@ def test_generated_secrets_are_in_no_environment_command_or_label(platform: Prog
 
 def test_a_rotation_renews_the_idle_password_only() -> None:
     generations = [slot_generations(step) for step in (1, 2, 3, 4)]
-    for before, after in zip(generations, generations[1:], strict=False):
+    for before, after in pairwise(generations):
         assert sum(before[slot] != after[slot] for slot in "ab") == 1
     # The slot that is used at a generation is the one that was renewed for it.
     assert generations[1]["b"] != generations[0]["b"]
