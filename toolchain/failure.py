@@ -32,6 +32,3 @@ class StepFailedError(Exception):
             lines.append(f"  log:   {self.log}")
         lines += [f"  {'do:' if number == 0 else '   '}    {step}" for number, step in enumerate(self.cure)]
         return "\n".join(lines)
-
-
-StepFailed = StepFailedError

@@ -6,6 +6,8 @@ import os
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
+from toolchain import base_image, engine, pulumi
+from toolchain.machine import detect
 from toolchain.progress import Progress
 
 
@@ -36,4 +38,14 @@ def ensure(
     Raises:
         StepFailedError: when something cannot be brought, with what to install by hand.
     """
-    raise NotImplementedError
+    machine = detect(environ)
+    # The engine first: it fails soonest where a person has to do something.
+    host = engine.ensure(progress, machine, environ) if {Part.ENGINE, Part.BASE_IMAGE} & set(want) else ""
+    if Part.PULUMI in want:
+        found = pulumi.ensure(progress, machine, environ, thorough=thorough)
+        progress.say(f"Pulumi in {found.programs} ({_WAYS[found.route]})")
+    if Part.BASE_IMAGE in want:
+        base_image.ensure(progress, machine, base_image.EngineImages(host, environ), environ)
+
+
+_WAYS = {pulumi.Route.OFFICIAL: "official release", pulumi.Route.GO: "built from Go modules"}

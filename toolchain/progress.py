@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 from toolchain import locations
 from toolchain.failure import StepFailedError
@@ -156,11 +157,34 @@ def _call(
         # A group of its own, so that compilers started by a compiler end with it.
         start_new_session=True,
     )
+    with _ended_by_signals():
+        try:
+            return process.wait()
+        except BaseException:
+            _stop(process)
+            raise
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end this process by an exception, so that what it started is ended, too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    changed = {
+        number: signal.signal(number, end)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_DFL
+    }
     try:
-        return process.wait()
-    except BaseException:
-        _stop(process)
-        raise
+        yield
+    finally:
+        for number, handler in changed.items():
+            signal.signal(number, handler)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

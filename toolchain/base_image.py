@@ -1,0 +1,160 @@
+"""The Debian base image: pulled where a registry answers, bootstrapped from Debian's packages elsewhere."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from toolchain import system_packages
+from toolchain.failure import StepFailedError
+from toolchain.machine import Machine
+from toolchain.progress import Progress
+
+REPOSITORY = "letta-platform.invalid/debian"
+RELEASE = "trixie"
+NAME = f"{REPOSITORY}:{RELEASE}"
+PULLED = ("debian", f"{RELEASE}-slim")
+MIRROR_VARIABLE = "LETTA_DEBIAN_MIRROR"
+BOOTSTRAP = ("mmdebstrap", "--variant=minbase", "--include=ca-certificates")
+LABELS = {"letta-platform.image": "debian"}
+_STALLED_SECONDS = 30
+_SLOW_SECONDS = 600
+
+
+class Images(Protocol):
+    """What is asked of the engine."""
+
+    def present(self, name: str) -> bool:
+        """Whether there is an image of this name."""
+
+    def pull(self, repository: str, tag: str) -> str:
+        """Pull an image and give its name with digest; PullError when that fails."""
+
+    def tag(self, source: str, repository: str, tag: str) -> None:
+        """Give an image another name."""
+
+    def load(self, tarball: Path, repository: str, tag: str, labels: Mapping[str, str]) -> None:
+        """Make an image of a file tree."""
+
+
+class PullError(Exception):
+    """The registry does not give the image; the text says why."""
+
+
+class EngineImages:
+    """The images of the engine at an address."""
+
+    def __init__(self, host: str, environ: Mapping[str, str] = os.environ) -> None:
+        import docker
+        import docker.utils
+
+        settings = docker.utils.kwargs_from_env(environment={**environ, "DOCKER_HOST": host})
+        ssh = host.startswith("ssh://")
+
+        def connect(timeout: int) -> Any:
+            return docker.APIClient(**settings, version="auto", timeout=timeout, use_ssh_client=ssh)
+
+        self._impatient = connect(_STALLED_SECONDS)
+        self._patient = connect(_SLOW_SECONDS)
+
+    def present(self, name: str) -> bool:
+        """See `Images`."""
+        return bool(self._impatient.images(name=name))
+
+    def pull(self, repository: str, tag: str) -> str:
+        """See `Images`."""
+        import docker.errors
+        import requests.exceptions
+        import urllib3.exceptions
+
+        try:
+            for event in self._impatient.pull(repository, tag=tag, stream=True, decode=True):
+                if "error" in event:
+                    raise PullError(event["error"])
+            digests = self._impatient.inspect_image(f"{repository}:{tag}").get("RepoDigests") or [""]
+        except (
+            docker.errors.DockerException,
+            requests.exceptions.RequestException,
+            urllib3.exceptions.HTTPError,
+        ) as error:
+            raise PullError(str(error)) from None
+        return str(digests[0])
+
+    def tag(self, source: str, repository: str, tag: str) -> None:
+        """See `Images`."""
+        self._impatient.tag(source, repository, tag)
+
+    def load(self, tarball: Path, repository: str, tag: str, labels: Mapping[str, str]) -> None:
+        """See `Images`."""
+        import docker.errors
+
+        changes = [f'LABEL {key}="{value}"' for key, value in labels.items()]
+        changes += ['CMD ["/bin/bash"]', "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        try:
+            self._patient.import_image(src=str(tarball), repository=repository, tag=tag, changes=changes)
+        except docker.errors.APIError as error:
+            raise StepFailedError(f"the engine does not take the base image: {error.explanation}") from None
+
+
+def ensure(
+    progress: Progress, machine: Machine, images: Images, environ: Mapping[str, str], *, again: bool = False
+) -> None:
+    """Bring the base image unless it is there.
+
+    Args:
+        progress: where to report.
+        machine: what may be done here.
+        images: the engine's images.
+        environ: environment to take choices from.
+        again: make it anew, with the packages of today.
+
+    Raises:
+        StepFailedError: when it can neither be pulled nor made.
+    """
+    if not again and images.present(NAME):
+        return
+    repository, tag = PULLED
+    with progress.step(f"Debian base image {NAME}"):
+        try:
+            digest = images.pull(repository, tag)
+        except PullError as error:
+            progress.say(f"not pulled: {str(error)[:200]}")
+            _bootstrap(progress, machine, images, environ, str(error)[:200])
+        else:
+            images.tag(f"{repository}:{tag}", REPOSITORY, RELEASE)
+            progress.say(f"way: pulled as {digest or f'{repository}:{tag}'}")
+
+
+def _bootstrap(progress: Progress, machine: Machine, images: Images, environ: Mapping[str, str], why: str) -> None:
+    if "mmdebstrap" not in machine.programs:
+        if machine.why_no_packages:
+            raise StepFailedError(
+                f"the base image cannot be pulled ({why}), nor made here: mmdebstrap is missing, "
+                f"and is not installed because {machine.why_no_packages}",
+                cure=[
+                    "let the engine reach a registry, or name an image that it reaches or has: "
+                    "`pulumi config set baseImage REFERENCE` (Debian trixie)",
+                    "or on Debian and Ubuntu, as root: apt-get update && apt-get install mmdebstrap",
+                ],
+            )
+        system_packages.install(progress, machine, ("mmdebstrap",), why="it makes the base image")
+    mirror = [environ[MIRROR_VARIABLE]] if environ.get(MIRROR_VARIABLE) else []
+    progress.say("way: bootstrapped with mmdebstrap from Debian's packages")
+    with tempfile.TemporaryDirectory(prefix="letta-platform-base-") as folder:
+        tarball = Path(folder) / "debian.tar"
+        progress.run(
+            [*BOOTSTRAP, RELEASE, "-", *mirror],
+            log="base-image",
+            output=tarball,
+            environment={**environ, "PATH": f"{environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"},
+            cure=[
+                f"Debian's packages must be reachable; a mirror can be given in {MIRROR_VARIABLE}",
+                "or name an image that the engine has: `pulumi config set baseImage REFERENCE`",
+            ],
+        )
+        made = datetime.now(UTC).date().isoformat()
+        images.load(tarball, REPOSITORY, RELEASE, {**LABELS, "letta-platform.bootstrapped": made})

@@ -1,0 +1,153 @@
+"""Folders whose name says what is in them: made whole or not at all, and recognised when they are damaged.
+
+An entry is filled in a temporary folder beside it and renamed when it is finished; a list of its files, written
+last, says that it is whole. A process that dies on the way leaves a temporary folder, which the next one removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain.progress import Progress
+
+MARKER = "complete.json"
+_PARTIAL = ".partial-"
+
+
+def content_key(parts: Iterable[str], files: Iterable[Path], base: Path) -> str:
+    """Give 16 hex digits for texts, and files with their names relative to `base`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part}\0".encode())
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(base).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One folder of the cache, there or not."""
+
+    folder: Path
+
+    def damage(self, *, thorough: bool = False) -> str | None:
+        """Say what is wrong with it, or None when it is whole.
+
+        Size and time of its files are compared, and the checksum where those differ; with `thorough` the checksum
+        always.
+        """
+        try:
+            files: dict[str, dict[str, int | str]] = json.loads((self.folder / MARKER).read_text())["files"]
+        except FileNotFoundError:
+            return "not there" if not self.folder.exists() else "not finished"
+        except (OSError, ValueError, KeyError):
+            return f"{MARKER} cannot be read"
+        found = (_file_damage(self.folder / name, listed, thorough=thorough) for name, listed in files.items())
+        return next((damage for damage in found if damage), None)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is there and whole, as far as a quick look tells."""
+        return self.damage() is None
+
+    def make(self, fill: Callable[[Path], None], progress: Progress, *, thorough: bool = False) -> None:
+        """Fill it, unless it is whole; another process that is at it is waited for.
+
+        Args:
+            fill: gets an empty folder; what is in it when it returns is the entry.
+            progress: where to say what is found.
+            thorough: see `damage`.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(self.folder.with_name(f".{self.folder.name}.lock"), progress):
+            damage = self.damage(thorough=thorough)
+            if damage is None:
+                return
+            for leftover in self.folder.parent.glob(f"{self.folder.name}{_PARTIAL}*"):
+                progress.say(f"removing {leftover}, left by a run that was interrupted")
+                remove(leftover)
+            if self.folder.exists():
+                progress.say(f"{self.folder} is damaged ({damage}) and is made again")
+                remove(self.folder)
+            partial = Path(tempfile.mkdtemp(prefix=f"{self.folder.name}{_PARTIAL}", dir=self.folder.parent))
+            try:
+                fill(partial)
+                _write_marker(partial)
+                partial.rename(self.folder)
+            finally:
+                remove(partial)
+
+
+def _file_damage(path: Path, listed: Mapping[str, int | str], *, thorough: bool) -> str | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return f"{path.name} is missing"
+    if found.st_size != listed["size"]:
+        return f"{path.name} has {found.st_size} bytes instead of {listed['size']}"
+    if listed["executable"] and not found.st_mode & stat.S_IXUSR:
+        return f"{path.name} cannot be executed"
+    suspicious = thorough or found.st_mtime_ns != listed["mtime_ns"]
+    if suspicious and _checksum(path) != listed["sha256"]:
+        return f"{path.name} has another checksum"
+    return None
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that need not exist, also when files in it are read-only."""
+    if not folder.exists():
+        return
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def _write_marker(folder: Path) -> None:
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            found = path.stat()
+            files[path.relative_to(folder).as_posix()] = {
+                "size": found.st_size,
+                "mtime_ns": found.st_mtime_ns,
+                "executable": bool(found.st_mode & stat.S_IXUSR),
+                "sha256": _checksum(path),
+            }
+            _to_disk(path)
+    marker = folder / MARKER
+    marker.write_text(json.dumps({"files": files}, indent=1))
+    _to_disk(marker)
+
+
+def _to_disk(path: Path) -> None:
+    # Without it a power cut after the rename could leave a whole-looking entry of empty files.
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(path: Path, progress: Progress) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.step(f"waiting for another process that fills {path.parent}"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,85 @@
+"""Downloads over https, through the proxy and with the certificates of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from toolchain.progress import Progress
+
+PROBE_SECONDS = 5.0
+_STALLED_SECONDS = 30.0
+_BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+_SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+_LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
+
+
+def ca_bundle(
+    environ: Mapping[str, str] = os.environ,
+    *,
+    system_bundle: Path = _SYSTEM_BUNDLE,
+    local_certificates: Path = _LOCAL_CERTIFICATES,
+) -> Path | None:
+    """Give the CA bundle that image builds need on a network that intercepts TLS; None on one that does not.
+
+    That is the file that a variable names for other programs, else the system's bundle when somebody has added
+    certificates to it.
+    """
+    for variable in _BUNDLE_VARIABLES:
+        given = environ.get(variable)
+        if given and Path(given).is_file():
+            return Path(given).absolute()
+    if system_bundle.is_file() and local_certificates.is_dir() and any(local_certificates.rglob("*.crt")):
+        return system_bundle
+    return None
+
+
+def _client(timeout: float) -> httpx.Client:
+    # The system's certificates and not those that Python brings: only the former know of an intercepting proxy.
+    context = ssl.create_default_context()
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    if bundle and Path(bundle).is_file():
+        context.load_verify_locations(bundle)
+    return httpx.Client(timeout=timeout, follow_redirects=True, verify=context)
+
+
+def fetch_text(url: str, *, timeout: float = PROBE_SECONDS) -> str:
+    """Fetch a small file.
+
+    Raises:
+        httpx.HTTPError: when it cannot be had.
+    """
+    with _client(timeout) as client:
+        return client.get(url).raise_for_status().text
+
+
+def download(url: str, target: Path, progress: Progress) -> str:
+    """Download a file, and give its SHA-256 in hex.
+
+    Raises:
+        httpx.HTTPError: when it cannot be had whole.
+    """
+    digest = hashlib.sha256()
+    said = time.monotonic()
+    with (
+        _client(_STALLED_SECONDS) as client,
+        client.stream("GET", url) as response,
+        target.open("wb") as file,
+    ):
+        response.raise_for_status()
+        total = int(response.headers.get("Content-Length", 0))
+        received = 0
+        for chunk in response.iter_bytes():
+            file.write(chunk)
+            digest.update(chunk)
+            received += len(chunk)
+            if time.monotonic() - said > 5:
+                said = time.monotonic()
+                progress.say(f"{received / 1e6:.0f} MB{f' of {total / 1e6:.0f}' if total else ''}")
+    return digest.hexdigest()

@@ -1,0 +1,137 @@
+"""Pulumi and its plugins: which way they come, and where they lie then."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from toolchain import locations, versions
+from toolchain.cache import Entry, content_key
+from toolchain.failure import StepFailedError
+from toolchain.machine import Machine
+from toolchain.progress import Progress
+from toolchain.versions import Versions
+
+ROUTE_VARIABLE = "LETTA_PULUMI_ROUTE"
+_BUILT_FROM = (".go", ".mod", ".sum")
+
+
+class Route(StrEnum):
+    """A way to Pulumi."""
+
+    OFFICIAL = "official"
+    GO = "go"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installation:
+    """Pulumi as one of the ways brings it."""
+
+    route: Route
+    entry: Entry
+
+    @property
+    def programs(self) -> Path:
+        """Folder for the PATH."""
+        return self.entry.folder / "bin"
+
+    @property
+    def home(self) -> Path | None:
+        """Folder with the plugins; None where they lie in the user's own Pulumi home."""
+        return self.entry.folder / "home" if self.route is Route.GO else None
+
+
+def installation(route: Route, environ: Mapping[str, str] = os.environ) -> Installation:
+    """Give the place of an installation, there or not; another content of the sources is another place."""
+    base = versions.FOLDER
+    parts = [route, platform.system(), platform.machine()]
+    files = [versions.FILE]
+    if route is Route.GO:
+        files += [path for path in (base / "go").rglob("*") if path.suffix in _BUILT_FROM and path.is_file()]
+    key = content_key(parts, files, base)
+    return Installation(route=route, entry=Entry(locations.cache_home(environ) / f"toolchain-{key}"))
+
+
+def installed(environ: Mapping[str, str] = os.environ) -> Installation | None:
+    """Give the installation that is there and whole; None when there is none."""
+    for route in _routes(environ):
+        found = installation(route, environ)
+        if found.entry.is_complete:
+            return found
+    return None
+
+
+def _routes(environ: Mapping[str, str]) -> tuple[Route, ...]:
+    chosen = environ.get(ROUTE_VARIABLE)
+    if not chosen:
+        return (Route.OFFICIAL, Route.GO)
+    try:
+        return (Route(chosen),)
+    except ValueError:
+        raise StepFailedError(
+            f"{ROUTE_VARIABLE} is {chosen!r}", cure=[f"set it to one of: {', '.join(Route)}; or unset it"]
+        ) from None
+
+
+def ensure(
+    progress: Progress,
+    machine: Machine,
+    environ: Mapping[str, str],
+    *,
+    wanted: Versions | None = None,
+    thorough: bool = False,
+) -> Installation:
+    """Bring Pulumi unless it is there, and give where it is.
+
+    Raises:
+        StepFailedError: when it can be had neither way.
+    """
+    for route in _routes(environ):
+        found = installation(route, environ)
+        damage = found.entry.damage(thorough=thorough)
+        if damage is None:
+            return found
+        if found.entry.folder.exists():
+            progress.say(f"{found.entry.folder} is damaged: {damage}")
+    wanted = wanted or versions.read()
+    with progress.step(f"Pulumi {wanted.pulumi} with its plugins"):
+        return _bring(progress, machine, environ, wanted, thorough=thorough)
+
+
+def _bring(
+    progress: Progress, machine: Machine, environ: Mapping[str, str], wanted: Versions, *, thorough: bool
+) -> Installation:
+    # Here and not at the top, because every shell asks this module where Pulumi is, and few have to bring it.
+    from toolchain import go_modules, official
+
+    routes = _routes(environ)
+    if Route.OFFICIAL in routes:
+        found = installation(Route.OFFICIAL, environ)
+        try:
+            release = official.find_release(wanted.pulumi, machine, environ)
+            progress.say(f"way: official release, because {release.url.rpartition('/')[0]} can be reached")
+            found.entry.make(
+                lambda folder: official.install(progress, wanted, release, folder, environ),
+                progress,
+                thorough=thorough,
+            )
+        except official.UnavailableError as error:
+            if Route.GO not in routes:
+                raise StepFailedError(
+                    f"the official way, chosen by {ROUTE_VARIABLE}, cannot be taken: {error}",
+                    cure=[f"unset {ROUTE_VARIABLE}: it can be built from Go modules, too"],
+                ) from None
+            progress.say(f"not the official release: {error}")
+        else:
+            return found
+    found = installation(Route.GO, environ)
+    progress.say("way: built from Go modules (once; 10 minutes on two processors, less with more)")
+    go = go_modules.find_go(progress, wanted, locations.cache_home(environ), environ)
+    found.entry.make(
+        lambda folder: go_modules.build(progress, wanted, go, folder, environ), progress, thorough=thorough
+    )
+    return found

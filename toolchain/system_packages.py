@@ -1,0 +1,37 @@
+"""Installs Debian packages, where that is allowed."""
+
+from __future__ import annotations
+
+import os
+
+from toolchain.failure import StepFailedError
+from toolchain.machine import OPT_OUT, Machine
+from toolchain.progress import Progress
+
+
+def install(progress: Progress, machine: Machine, packages: tuple[str, ...], *, why: str) -> None:
+    """Install packages with apt-get.
+
+    Raises:
+        StepFailedError: when it is not allowed or fails, with the command for a person.
+    """
+    words = " ".join(packages)
+    by_hand = f"as root: apt-get update && apt-get install {words}"
+    if machine.why_no_packages:
+        raise StepFailedError(
+            f"{words} must be installed ({why}), which is left to you: {machine.why_no_packages}", cure=[by_hand]
+        )
+    progress.say(f"installing Debian packages {words}: {why} ({OPT_OUT}=1 would leave that to you)")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    keep = ("-o", "Dpkg::Options::=--force-confold")
+    # Another apt may run, for instance the nightly upgrade: wait for its lock.
+    wait = ("-o", "DPkg::Lock::Timeout=300")
+    with progress.step("apt-get update"):
+        progress.run(["apt-get", *wait, "update"], log="apt-update", environment=environment, cure=[by_hand])
+    with progress.step(f"apt-get install {words}"):
+        progress.run(
+            ["apt-get", *wait, *keep, "install", "--yes", "--no-install-recommends", *packages],
+            log="apt-install",
+            environment=environment,
+            cure=[by_hand],
+        )

@@ -1,0 +1,78 @@
+"""Reads `versions.toml`, the one file that says which version of each tool is used."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+FILE = FOLDER / "versions.toml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Binary:
+    """A program that can be built from Go modules."""
+
+    output: str
+    source: Path
+    """Folder with its go.mod and go.sum."""
+    package: str
+    tags: str = ""
+    ldflags: str = ""
+    scripts_module: str = ""
+    """Module among its dependencies that holds `scripts`."""
+    scripts: tuple[str, ...] = ()
+    """Files to lie beside it; paths in that module."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plugin:
+    """A Pulumi plugin."""
+
+    kind: str
+    name: str
+    version: str
+    binary: str
+    """Output of the binary that it consists of when it is built here."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Versions:
+    """What `versions.toml` says."""
+
+    pulumi: str
+    go_minimum: tuple[int, ...]
+    go_lock: Path
+    """Lock file, with hashes, of the Python package that brings Go."""
+    binaries: tuple[Binary, ...]
+    plugins: tuple[Plugin, ...]
+
+
+def read(file: Path = FILE) -> Versions:
+    """Read the file; its paths are relative to the folder it lies in."""
+    raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    folder = file.parent
+    return Versions(
+        pulumi=raw["pulumi"]["version"],
+        go_minimum=version_numbers(raw["go"]["minimum"]),
+        go_lock=folder / raw["go"]["lock"],
+        binaries=tuple(
+            Binary(**{**one, "source": folder / one["source"], "scripts": tuple(one.get("scripts", ()))})
+            for one in raw["binary"]
+        ),
+        plugins=tuple(Plugin(**one) for one in raw["plugin"]),
+    )
+
+
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Read the numbers of a version, `1.26.3` → (1, 26, 3); what follows them is left out."""
+    numbers = []
+    for part in text.removeprefix("v").split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
