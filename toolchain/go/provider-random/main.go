@@ -28,6 +28,8 @@ func info() tfbridge.ProviderInfo {
 		P:       pf.ShimProvider(upstream.NewProvider()),
 		Name:    pkg,
 		Version: version,
+		// The bridge insists on this; what it would hold (renamed tokens) is for providers with a longer past.
+		MetadataInfo: tfbridge.NewProviderMetadata([]byte("{}")),
 		// Previews plan as upstream does. Otherwise every value that upstream fills in looks unknown, and what depends on
 		// it looks changed.
 		EnableAccuratePFBridgePreview: true,
