@@ -33,9 +33,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 def up(stack: Stack = "dev", yes: Yes = False) -> None:
     """Bring a stack up: check the machine, bring what is missing, `pulumi up`, wait until it answers."""
     from operations import up as module
-    from operations.target import target
 
-    module.up(target(stack), yes=yes)
+    module.up(stack, yes=yes)
 
 
 @app.command()

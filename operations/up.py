@@ -13,7 +13,8 @@ from operations.engine import Engine
 from operations.failure import OperationError
 from operations.pulumi_cli import PulumiCli, with_colour
 from operations.redaction import Redactor
-from operations.target import Target
+from operations.target import Target, tool_environment
+from operations.target import target as make_target
 from toolchain import locations
 from toolchain.install import Part, ensure
 from toolchain.progress import Progress
@@ -85,7 +86,7 @@ def _explain_failure(target: Target, engine: Engine) -> None:
         terminal.say("no container of the stack is unwell: the cause is in the messages above")
 
 
-def up(target: Target, *, yes: bool) -> None:
+def up(stack: str, *, yes: bool) -> None:
     """Bring the stack up.
 
     Raises:
@@ -93,10 +94,14 @@ def up(target: Target, *, yes: bool) -> None:
         settings.SettingsError: with every problem of the settings.
     """
     started = time.monotonic()
+    target = make_target(stack)
     preparation.check_settings(target)
     folders = {"state": locations.state_home(), "cache": locations.cache_home()}
     preparation.check_machine(target, target.engine_or_none(), folders)
     ensure_tools(_needless(target))
+    if tool_environment(stack) != target.environment:
+        # The tools that were brought just now are found by another PATH than before.
+        target = make_target(stack)
     engine = target.engine()
     # An engine that was only installed now holds no port yet; one that ran has been looked at above.
     preparation.prepare_stack(target, engine, terminal.say)

@@ -92,6 +92,13 @@ def test_the_right_passphrase_opens_values_that_pulumi_sealed() -> None:
     assert Opener("right", encryption_salt).open(_seal("right", salt, "sk-1")) == "sk-1"
 
 
+def test_a_salt_that_pulumi_itself_wrote_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written by `pulumi stack init` 3.259.0 with the passphrase `opstrial`."""
+    monkeypatch.undo()
+    salt = "v1:KgFVTCT5DiA=:v1:zD4qoE8daPxQdru2:N/EmbpwTNjsC4wwagodn2GHcNUnkSg=="
+    assert Opener("opstrial", salt)
+
+
 def test_a_wrong_passphrase_is_told_at_once() -> None:
     with pytest.raises(WrongPassphraseError):
         Opener("wrong", _salted("right")[0])
