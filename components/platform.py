@@ -52,6 +52,7 @@ class Platform(pulumi.ComponentResource):
             stack=args.stack,
             stack_id=stack_id.result,
             bundle_key=self._generated("bundle-key"),
+            bundle_image=self._image("base"),
         )
         if args.settings.services == "data":
             self.outputs = self._data_only()
@@ -82,8 +83,6 @@ class Platform(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
 
-        if settings.pinned_images:
-            return {short: image(short, "", ()) for short in names}
         base = image("base", settings.base_image or DEBIAN, ())
         return {
             "base": base,

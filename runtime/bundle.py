@@ -34,7 +34,10 @@ def create(
     labels: dict[str, str],
     parent: pulumi.Resource,
 ) -> tuple[Mount, pulumi.Resource]:
-    """Create the bundle; the mount is complete when the returned resource exists."""
+    """Create the bundle; the mount is complete when the returned resource exists.
+
+    `image` must name no user: the engine would give the files to that one instead of to `owner`.
+    """
     digest = pulumi.Output.unsecret(
         pulumi.Output.all(key, dict(bundle.files)).apply(lambda known: content_label(known[0], known[1]))
     )

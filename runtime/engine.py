@@ -86,10 +86,12 @@ class EngineRuntime:
         stack: str,
         stack_id: pulumi.Input[str],
         bundle_key: pulumi.Input[str],
+        bundle_image: pulumi.Input[str],
     ) -> None:
         self._stack = stack
         self._stack_id = stack_id
         self._bundle_key = bundle_key
+        self._bundle_image = bundle_image
         self._watch = pulumi.ResourceHook("watch-start", hooks.watch_start)
         self._ownership = pulumi.ResourceHook(
             "volume-ownership",
@@ -169,7 +171,7 @@ class EngineRuntime:
                 f"{name}-{bundle.name}",
                 bundle,
                 key=self._bundle_key,
-                image=spec.image,
+                image=self._bundle_image,
                 owner=spec.user,
                 labels=self._labels(f"{spec.service}-files"),
                 parent=parent,

@@ -29,8 +29,8 @@ PROVIDER_VARIABLES: Mapping[str, str] = {
 }
 """Settings of model providers to the environment variables that the server reads."""
 
-ALL_IMAGES = frozenset({"postgres", "redis", "letta", "nginx", "collector"})
-DATA_IMAGES = frozenset({"postgres", "redis"})
+ALL_IMAGES = frozenset({"base", "postgres", "redis", "letta", "nginx", "collector"})
+DATA_IMAGES = frozenset({"base", "postgres", "redis"})
 
 _SETTING_OF = {variable: key for key, variable in PROVIDER_VARIABLES.items()} | {
     "OPENAI_API_BASE": "openaiBaseUrl",

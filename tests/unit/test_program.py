@@ -187,7 +187,7 @@ def test_a_source_directory_is_mounted_and_run_read_only(platform: Program, tmp_
 
 def test_pinned_images_are_taken_as_they_are_and_nothing_is_built(platform: Program) -> None:
     digest = "sha256:" + "0" * 64
-    names = ("postgres", "redis", "letta", "collector", "nginx")
+    names = ("base", "postgres", "redis", "letta", "collector", "nginx")
     pinned = {name: f"registry.example/{name}@{digest}" for name in names}
     images = [one for one in platform(pinnedImages=pinned) if one.typ.endswith(":RemoteImage")]
     assert {one.value("name") for one in images} == set(pinned.values())

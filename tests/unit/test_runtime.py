@@ -28,7 +28,9 @@ CONTAINER = "docker:index/container:Container"
 def _run(deploy: Deploy, spec: ServiceSpec) -> list[Registered]:
     def program() -> None:
         parent = pulumi.ComponentResource("test:test:Parent", "parent")
-        EngineRuntime(stack="dev", stack_id="id", bundle_key="key").run("thing", spec, parent=parent)
+        EngineRuntime(stack="dev", stack_id="id", bundle_key="key", bundle_image="base").run(
+            "thing", spec, parent=parent
+        )
 
     return deploy(program)
 

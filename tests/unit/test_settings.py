@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 
 DIGEST = "sha256:" + "0" * 64
 PASSWORD = "correct-horse-battery"
-ALL_IMAGES = ("postgres", "redis", "letta", "nginx", "collector")
+ALL_IMAGES = ("base", "postgres", "redis", "letta", "nginx", "collector")
 
 
 def refusal(
