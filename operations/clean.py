@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from operations.checkout import ROOT
 from operations.engine import BuildRecord, Container, Engine, Image
 from toolchain import locations
 
+_RUN = re.compile(r"\s*RUN\s+((?:--\S+\s+)*)(.*)", re.IGNORECASE)
+_TELLING_LENGTH = 60
 _IN_CHECKOUT = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build")
 
 
@@ -34,15 +37,49 @@ def unused_images(images: Collection[Image], containers: Collection[Container]) 
     return tuple(image for image in images if image.ours and image.id not in used)
 
 
-def our_records(records: Sequence[BuildRecord]) -> tuple[BuildRecord, ...]:
-    """Give the pieces of build cache that our images' builds made: what names us, and what stands on it."""
-    ours = {record.id for record in records if "letta-platform" in record.description}
-    grown = True
+def build_commands(images: Path) -> tuple[str, ...]:
+    """Give the beginnings of the commands that our images' builds run; by them the build cache is told apart."""
+    found = set()
+    for dockerfile in images.glob("*/Dockerfile"):
+        joined = dockerfile.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in joined.splitlines():
+            match = _RUN.match(line)
+            if match:
+                found.add(_beginning(match[2]))
+    return tuple(sorted(found))
+
+
+def _beginning(command: str) -> str:
+    return " ".join(command.split())[:_TELLING_LENGTH].rstrip()
+
+
+def our_records(records: Sequence[BuildRecord], commands: Collection[str]) -> tuple[BuildRecord, ...]:
+    """Give the pieces of build cache that our images' builds made.
+
+    The engine labels none of them. Ours are those of our commands, what stands on them, and what nobody else
+    stands on.
+    """
+    by_parent: dict[str, set[str]] = {}
+    for record in records:
+        for parent in record.parents:
+            by_parent.setdefault(parent, set()).add(record.id)
+    ours = {record.id for record in records if _is_of(record.description, commands)}
+    grown = bool(ours)
     while grown:
-        more = {record.id for record in records if record.id not in ours and ours & set(record.parents)}
+        more = {
+            record.id
+            for record in records
+            if record.id not in ours
+            and (ours & set(record.parents) or (by_parent.get(record.id) and by_parent[record.id] <= ours))
+        }
         ours |= more
         grown = bool(more)
     return tuple(record for record in records if record.id in ours and not record.in_use)
+
+
+def _is_of(description: str, commands: Collection[str]) -> bool:
+    _, found, command = description.partition("/bin/sh -c ")
+    return bool(found) and any(_beginning(command).startswith(known) for known in commands)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +113,7 @@ def clean_engine(engine: Engine) -> tuple[Freed, ...]:
     for image in unused_images(engine.images(), engine.containers()):
         engine.remove_image(image.id)
         freed.append(Freed(what=f"image {', '.join(image.tags) or image.id[7:19]}", size=image.size))
-    records = our_records(engine.build_records())
+    records = our_records(engine.build_records(), build_commands(ROOT / "images"))
     if records:
         gained = engine.prune_build_records([record.id for record in records])
         freed.append(Freed(what=f"build cache ({len(records)} records)", size=gained))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.clean import clean_engine, clean_folders, our_records, unused_images
+from operations.clean import build_commands, clean_engine, clean_folders, our_records, unused_images
 from operations.engine import BuildRecord, Image
 from tests.unit.test_operations_engine import FakeEngine, container
 
@@ -31,15 +31,25 @@ def _record(name: str, description: str = "", parents: tuple[str, ...] = (), in_
     return BuildRecord(id=name, description=description, parents=parents, size=1, in_use=in_use)
 
 
-def test_build_cache_is_ours_by_name_or_by_what_it_stands_on() -> None:
+def test_build_cache_is_ours_by_the_commands_of_our_images_and_what_stands_on_them(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis" / "Dockerfile").write_text(
+        "ARG BASE\nFROM ${BASE}\nRUN --mount=type=cache,target=/x --mount=type=secret,id=ca \\\n"
+        "    groupadd  redis \\\n && useradd redis\nRUN write-manifest redis\n"
+    )
+    commands = build_commands(tmp_path)
+    assert commands == ("groupadd redis && useradd redis", "write-manifest redis")
     records = [
-        _record("a", "pulled from letta-platform.invalid/debian:trixie"),
-        _record("b", "apt-get install", ("a",)),
-        _record("c", "pip install", ("b",), in_use=True),
-        _record("d", "cleanup", ("c",)),
-        _record("x", "somebody else's"),
+        _record("copied", "fileop target"),
+        _record("users", "mount / from exec /bin/sh -c groupadd  redis   && useradd redis", ("copied",)),
+        _record("after", "fileop target", ("users",), in_use=True),
+        _record("manifest", "mount / from exec /bin/sh -c write-manifest redis", ("after",)),
+        _record("shared", "fileop target"),
+        _record("theirs", "mount / from exec /bin/sh -c make", ("shared",)),
+        _record("ours", "cached mount /x from exec /bin/sh -c groupadd redis && useradd redis", ("shared",)),
     ]
-    assert {one.id for one in our_records(records)} == {"a", "b", "d"}
+    assert [one.id for one in our_records(records, commands)] == ["copied", "users", "manifest", "ours"]
+    assert our_records(records, ()) == ()
 
 
 def test_read_only_folders_as_go_makes_them_are_removed_with_their_size(tmp_path: Path) -> None:
