@@ -713,7 +713,7 @@ def test_a_stack_of_data_services_needs_nothing_of_what_it_does_not_run() -> Non
             "services": "data",
             "otlpHttpPort": "4317",
             "lettaReplicas": "16",
-            "pinnedImages": {name: f"registry.example/{name}@{DIGEST}" for name in ("postgres", "redis")},
+            "pinnedImages": {name: f"registry.example/{name}@{DIGEST}" for name in ("base", "postgres", "redis")},
         }
     )
     assert settings.services is Services.DATA
