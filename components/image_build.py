@@ -14,8 +14,22 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
+# Always the same path, so that no machine's own shows up as a difference; the folder is not in the repository.
+CA_BUNDLE = Path("build") / "ca.pem"
+
 # Reserved by RFC 2606: no registry can ever serve it, so a missing image is an error and not a surprise.
 REGISTRY = "letta-platform.invalid"
+
+
+def stage_ca_bundle(source: Path | None) -> None:
+    """Lay out the certificates that builds are to trust, empty when they need none but their own.
+
+    For networks that intercept TLS. Builds get them as a secret, so that no layer, hash or state holds them.
+    """
+    content = source.read_bytes() if source else b""
+    if not CA_BUNDLE.exists() or CA_BUNDLE.read_bytes() != content:
+        CA_BUNDLE.parent.mkdir(exist_ok=True)
+        CA_BUNDLE.write_bytes(content)
 
 
 def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
@@ -49,8 +63,6 @@ class ImageBuildArgs:
     build_args: Mapping[str, str] = field(default_factory=dict)
     parents: tuple[pulumi.Resource, ...] = ()
     """Images that this one is built from."""
-    ca_bundle: Path | None = None
-    """Certificates for a network that intercepts TLS; a build secret, so no layer and no hash holds them."""
     pinned: str | None = None
     """`name@sha256:…`: nothing is built."""
 
@@ -79,9 +91,7 @@ class ImageBuild(pulumi.ComponentResource):
                     dockerfile="Dockerfile",
                     build_args=dict(args.build_args),
                     labels={"letta-platform.image": short},
-                    secrets=[docker.RemoteImageBuildSecretArgs(id="ca", src=str(args.ca_bundle))]
-                    if args.ca_bundle
-                    else None,
+                    secrets=[docker.RemoteImageBuildSecretArgs(id="ca", src=str(CA_BUNDLE))],
                 ),
                 # Old images are collected by label (`make clean`): one that is in use cannot be removed here.
                 keep_locally=True,

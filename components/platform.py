@@ -13,7 +13,7 @@ import pulumi_random as random
 import otel
 from components import model_providers
 from components.collector import Collector, CollectorArgs
-from components.image_build import REGISTRY, ImageBuild, ImageBuildArgs
+from components.image_build import REGISTRY, ImageBuild, ImageBuildArgs, stage_ca_bundle
 from components.letta_server import LettaServer, LettaServerArgs
 from components.migration import Migration, MigrationArgs
 from components.network import Network, NetworkArgs
@@ -35,6 +35,8 @@ class PlatformArgs:
 
     stack: str
     settings: Settings
+    ca_bundle: Path | None = None
+    """What the machine's own programs trust, where its network intercepts TLS; a setting goes before it."""
 
 
 class Platform(pulumi.ComponentResource):
@@ -46,6 +48,7 @@ class Platform(pulumi.ComponentResource):
         super().__init__("letta:platform:Platform", name, None, opts)
         self._name = name
         self._settings = args.settings
+        self._ca_bundle = args.ca_bundle
         self._images = self._build_images()
         stack_id = random.RandomUuid(f"{name}-id", opts=pulumi.ResourceOptions(parent=self))
         self._runtime: Runtime = EngineRuntime(
@@ -67,7 +70,7 @@ class Platform(pulumi.ComponentResource):
         names = ["postgres", "redis"]
         if settings.services == "all":
             names += ["letta", "collector", "nginx"]
-        ca_bundle = Path(settings.ca_bundle) if settings.ca_bundle else None
+        stage_ca_bundle(settings.ca_bundle or self._ca_bundle)
         refreshed = (IMAGES / "refreshed").read_text().strip()
 
         def image(short: str, base: str, parents: tuple[pulumi.Resource, ...]) -> ImageBuild:
@@ -77,7 +80,6 @@ class Platform(pulumi.ComponentResource):
                     context=IMAGES / short,
                     build_args={"BASE": base, "REFRESHED": refreshed},
                     parents=parents,
-                    ca_bundle=ca_bundle,
                     pinned=settings.pinned_images.get(short),
                 ),
                 opts=pulumi.ResourceOptions(parent=self),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from toolchain import docker_endpoint, locations, passphrase, pulumi
+from toolchain import docker_endpoint, locations, network, passphrase, pulumi
 
 
 def shell_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -25,20 +25,23 @@ def shell_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]
         programs.insert(0, found.programs)
         if found.home:
             variables |= _own_home(found.home, environ)
-    variables["PATH"] = _path(programs, environ.get("PATH", os.defpath))
+    variables["PATH"] = _path(programs, environ)
     variables |= _state(environ)
     host = docker_endpoint.variable(environ)
     if host:
         variables["DOCKER_HOST"] = host
+    bundle = network.ca_bundle(environ)
+    if bundle:
+        # The program gives it to image builds.
+        variables["LETTA_CA_BUNDLE"] = str(bundle)
     return variables
 
 
-def _path(first: list[Path], path: str) -> str:
-    cache = str(locations.cache_home()) + os.sep
+def _path(first: list[Path], environ: Mapping[str, str]) -> str:
+    cache = str(locations.cache_home(environ)) + os.sep
+    parts = environ.get("PATH", os.defpath).split(os.pathsep)
     # Without what an earlier call has put there: the shell may have been opened before an update.
-    others = [
-        part for part in path.split(os.pathsep) if part and Path(part) not in first and not part.startswith(cache)
-    ]
+    others = [part for part in parts if part and Path(part) not in first and not part.startswith(cache)]
     return os.pathsep.join([*map(str, first), *others])
 
 

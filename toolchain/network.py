@@ -15,7 +15,7 @@ from toolchain.progress import Progress
 
 PROBE_SECONDS = 5.0
 _STALLED_SECONDS = 30.0
-_BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+_BUNDLE_VARIABLES = ("LETTA_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 _SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
