@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,10 +15,10 @@ from letta_client import Letta
 
 from tests.engine.deployment import Deployment
 from tests.support import canary
+from tests.support.checkout import clone
 from tests.support.llm import LanguageModel
 from tests.support.ports import reserved
 
-ROOT = Path(__file__).parents[2]
 PORTS = ("apiPort", "otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort")
 
 
@@ -30,23 +28,6 @@ def engine() -> Iterator[docker.DockerClient]:
     client.ping()
     yield client
     client.close()
-
-
-def clone(target: Path) -> Path:
-    """Copy what git knows or would know of this checkout, as a clone would, with what is not committed yet."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        source = ROOT / name
-        if source.is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / name)
-    subprocess.run(["git", "init", "-q"], cwd=target, check=True)
-    subprocess.run(["git", "add", "-A"], cwd=target, check=True)
-    identity = ["-c", "user.name=test", "-c", "user.email=test@letta-platform.invalid"]
-    subprocess.run(["git", *identity, "commit", "-qm", "clone"], cwd=target, check=True)
-    return target
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,117 @@
+"""The real Pulumi CLI with the real plugins, on a throw-away file backend: previews, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import ROOT, clone
+from toolchain.environment import shell_environment
+
+pytestmark = pytest.mark.preview
+
+Pulumi = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a clone that borrows this checkout's Python environment."""
+    target = clone(tmp_path_factory.mktemp("clone"))
+    (target / ".venv").symlink_to(ROOT / ".venv")
+    return target
+
+
+@pytest.fixture(scope="module")
+def pulumi(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Pulumi:
+    """Give a function that runs `pulumi` in the clone."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
+    own = {**kept, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
+    environment = {**own, **shell_environment(own)}
+
+    def run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=checkout,
+            env=environment,
+            input=given or "",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def stack(pulumi: Pulumi, checkout: Path) -> str:
+    """Give a new stack without settings; its name is nobody else's, so no volume of it can exist."""
+    name = f"preview-{secrets.token_hex(3)}"
+    made = pulumi("stack", "init", name)
+    assert made.returncode == 0, made.stdout
+    assert (checkout / f"Pulumi.{name}.yaml").exists()
+    return name
+
+
+def test_a_stack_without_any_setting_can_be_previewed(pulumi: Pulumi, stack: str) -> None:
+    shown = pulumi("preview", "--stack", stack)
+    assert shown.returncode == 0, shown.stdout
+    assert f"letta-{stack}-server" in shown.stdout
+
+
+@pytest.mark.parametrize("committed", ["staging", "prod"])
+def test_committed_stacks_can_be_previewed(pulumi: Pulumi, stack: str, checkout: Path, committed: str) -> None:
+    # Under another name, because a stack of that name may really run on this machine.
+    own = checkout / f"Pulumi.{stack}.yaml"
+    own.write_text((checkout / f"Pulumi.{committed}.yaml").read_text() + own.read_text())
+    shown = pulumi("preview", "--stack", stack, "--json")
+    assert shown.returncode == 0, shown.stdout
+    steps = json.loads(shown.stdout[shown.stdout.index("{") :])["steps"]
+    assert {step["op"] for step in steps} == {"create"}
+    providers = [step["urn"] for step in steps if "pulumi:providers:" in step["urn"]]
+    assert sorted(urn.rpartition("::")[2] for urn in providers) == ["engine", "random"], "no default providers"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"apiPort": "70000"}, "letta:apiPort"),
+        ({"apiPort": "four"}, "apiPort"),
+        ({"apiprt": "8283"}, "letta:apiPort"),
+        ({"leta:apiPort": "8283"}, "leta"),
+        ({"openaiApiKey": "sk-this-is-not-encrypted"}, "--secret"),
+        ({"apiPort": "4317"}, "letta:otlpGrpcPort"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_is_created(
+    pulumi: Pulumi, stack: str, settings: dict[str, str], message: str
+) -> None:
+    for key, value in settings.items():
+        full = key if ":" in key else f"letta:{key}"
+        assert pulumi("config", "set", full, value, "--plaintext", "--stack", stack).returncode == 0
+    refused = pulumi("up", "--yes", "--skip-preview", "--stack", stack)
+    assert refused.returncode != 0
+    assert message in refused.stdout
+    assert "Traceback" not in refused.stdout
+    assert "sk-this-is-not-encrypted" not in refused.stdout
+    exported = json.loads(pulumi("stack", "export", "--stack", stack).stdout)
+    kinds = {resource["type"] for resource in exported["deployment"].get("resources") or []}
+    assert kinds <= {"pulumi:pulumi:Stack"}
+
+
+def test_secrets_are_not_shown_by_a_preview(pulumi: Pulumi, stack: str) -> None:
+    canary = f"canary{secrets.token_hex(20)}"
+    for key in ("openaiApiKey", "serverPassword", "encryptionKey"):
+        done = pulumi("config", "set", "--secret", f"letta:{key}", "--stack", stack, given=canary)
+        assert done.returncode == 0, done.stdout
+    for shape in (("--diff",), ("--json",), ()):
+        shown = pulumi("preview", "--stack", stack, *shape)
+        assert shown.returncode == 0, shown.stdout
+        assert canary not in shown.stdout
