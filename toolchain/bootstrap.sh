@@ -27,7 +27,7 @@ fail() {
 stop() {
     trap - INT TERM HUP
     if [ -n "$child" ]; then
-        kill -TERM -- "-$child" 2>/dev/null || kill -TERM "$child" 2>/dev/null || true
+        kill -s TERM -- "-$child" 2>/dev/null || kill -s TERM "$child" 2>/dev/null || true
         wait "$child" 2>/dev/null || true
     fi
     exit 130

@@ -98,18 +98,25 @@ def build(progress: Progress, versions: Versions, go: Path, folder: Path, enviro
         if binary.output not in plugins:
             shutil.move(built / binary.output, bin_folder / binary.output)
     for plugin in versions.plugins:
-        tarball = built / f"pulumi-{plugin.kind}-{plugin.name}-v{plugin.version}.tar.gz"
-        with tarfile.open(tarball, "w:gz", compresslevel=1) as archive:
-            archive.add(built / plugin.binary, arcname=plugin.binary)
-        progress.run(
-            [
-                *(bin_folder / "pulumi", "plugin", "install", plugin.kind, plugin.name, plugin.version),
-                *("--file", tarball, "--reinstall"),
-            ],
-            log=f"plugin-{plugin.name}",
-            environment={**environment, "PULUMI_HOME": str(folder / "home"), "PULUMI_SKIP_UPDATE_CHECK": "true"},
-        )
+        with progress.step(f"installing plugin {plugin.name} {plugin.version}"):
+            tarball = built / f"pulumi-{plugin.kind}-{plugin.name}-v{plugin.version}.tar.gz"
+            with tarfile.open(tarball, "w:gz", compresslevel=1) as archive:
+                archive.add(built / plugin.binary, arcname=plugin.binary)
+            progress.run(
+                [
+                    *(bin_folder / "pulumi", "plugin", "install", plugin.kind, plugin.name, plugin.version),
+                    *("--file", tarball, "--reinstall"),
+                ],
+                log=f"plugin-{plugin.name}",
+                environment={
+                    **environment,
+                    "PULUMI_HOME": str(folder / "home"),
+                    "PULUMI_SKIP_UPDATE_CHECK": "true",
+                },
+            )
     shutil.rmtree(built)
+    # Pulumi keeps only its newest logs: those of the installation must not count as a part of it.
+    shutil.rmtree(folder / "home" / "logs", ignore_errors=True)
 
 
 def _build_one(progress: Progress, binary: Binary, go: Path, output: Path, environment: Mapping[str, str]) -> None:

@@ -87,6 +87,7 @@ class Progress:
                 where = ""
                 if self._log:
                     last = "".join(_tail(self._log, 1)).strip()[:100]
+                    last = "" if last.startswith("$ ") else last  # the command itself
                     where = f" (log: {self._log}{'; last: ' + last if last else ''})"
                 self.say(f"… {name}, {time.monotonic() - started:.0f} s{where}")
 
