@@ -5,6 +5,7 @@ Imports happen inside the verbs: each should pay only for what it uses.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -130,8 +131,6 @@ def lock(
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest versions allowed.")] = False,
 ) -> None:
     """Write requirements*.lock anew from requirements*.in."""
-    import os
-
     from operations import locks
     from operations.checkout import ROOT
 
@@ -169,6 +168,10 @@ def main() -> None:
         _fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # The reader has gone. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         # Known only when they were raised; importing them at the start would cost every verb.
         if type(error).__name__ in {"SettingsError", "StepFailedError"}:

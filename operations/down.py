@@ -22,8 +22,8 @@ class Left:
 
     @property
     def data(self) -> tuple[Volume, ...]:
-        """Volumes whose content cannot be made again."""
-        return tuple(volume for volume in self.volumes if volume.service == labels.DATA_SERVICE)
+        """Volumes that may hold what cannot be made again: all that are not known to hold something else."""
+        return tuple(volume for volume in self.volumes if not _can_be_made_again(volume))
 
     @property
     def is_nothing(self) -> bool:
@@ -38,6 +38,11 @@ class Left:
             "volume": [one.name for one in self.volumes],
         }
         return ", ".join(f"{kind} {name}" for kind, names in kinds.items() for name in names)
+
+
+def _can_be_made_again(volume: Volume) -> bool:
+    service = volume.service or ""
+    return service == labels.SCRATCH_SERVICE or service.endswith(labels.FILES_SUFFIX)
 
 
 def look(engine: Engine, stack: str) -> Left:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 _NAMES: Mapping[str, str] = {
     "apiUrl": "API",
@@ -49,12 +50,17 @@ def password_command(stack: str) -> str:
 
 
 def snippets(outputs: Mapping[str, Any], *, root: Path, stack: str) -> str:
-    """Give shell lines that talk to the stack: one by curl, one by the SDK."""
+    """Give shell lines that talk to the stack: by curl and by the SDK.
+
+    For a stack of data services only: lines after which a server run from source finds them.
+    """
     prepare = shell_line(root, stack)
     folder = shlex.quote(str(root))
     if not outputs.get("apiUrl"):
-        url = f"$(pulumi -C {folder} stack output postgresUrl --show-secrets --stack {stack})"
-        return f'{prepare}\npsql "{url}"'
+        redis = urlsplit(str(outputs.get("redisUrl")))
+        return f"""{prepare}
+export LETTA_PG_URI="$(pulumi -C {folder} stack output postgresUrl --show-secrets --stack {stack})"
+export LETTA_REDIS_HOST={redis.hostname} LETTA_REDIS_PORT={redis.port}"""
     api = str(outputs["apiUrl"]).rstrip("/")
     password = password_command(stack).replace("pulumi ", f"pulumi -C {folder} ", 1)
     return f"""{prepare}
@@ -72,17 +78,18 @@ print("agents:", [agent.name for agent in letta.agents.list()])
 EOF"""
 
 
-def next_steps(stack: str, *, has_provider: bool) -> tuple[str, ...]:
+def next_steps(outputs: Mapping[str, Any], stack: str, *, has_provider: bool) -> tuple[str, ...]:
     """Give what people do next, as command and meaning."""
     steps = []
-    if not has_provider:
+    if outputs.get("apiUrl") and not has_provider:
         steps.append(
             f"pulumi config set --secret openaiApiKey --stack {stack} && {make('up', stack)}   "
             "give it a model provider (docs/configuration.md lists all)"
         )
+    if outputs.get("tracesVolume"):
+        steps.append(f"{make('traces', stack)}   read and follow the traces")
     return (
         *steps,
-        f"{make('traces', stack)}   read and follow the traces",
         f"{make('status', stack)}   services, health, memory",
         f"{make('down', stack)}   remove everything again",
     )

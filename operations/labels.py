@@ -13,8 +13,8 @@ IMAGE = "letta-platform.image"
 READER = "letta-platform.reader"
 """On throw-away containers that look into a stack's volume; the value is the stack's name."""
 
-DATA_SERVICE = "data"
-"""Value of `SERVICE` on volumes that hold what cannot be made again."""
+SCRATCH_SERVICE = "scratch"
+"""Value of `SERVICE` on volumes whose content can be made again."""
 FILES_SUFFIX = "-files"
 """End of `SERVICE` on file bundles: a volume, and a container that never runs."""
 

@@ -165,9 +165,11 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
         state = target.state()
     except OperationError as error:
         return (*checks, from_error("state", error))
-    if target.backend:
-        checks.append(lock_check(target.backend.locks(target.checkout.project, target.stack)))
-    checks.append(state_check(state))
+    locks = target.backend.locks(target.checkout.project, target.stack) if target.backend else ()
+    checks.append(lock_check(locks))
+    if not any(not lock.is_stale for lock in locks):
+        # While an update runs, what it is creating now is not what another one left.
+        checks.append(state_check(state))
     if engine is None:
         return (*checks, unknown("services", "no engine to ask"))
     return (

@@ -16,6 +16,7 @@ from typing import IO
 
 SILENCE_SECONDS = 10.0
 KEPT_LINES = 400
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +52,8 @@ def run(
         log: gets every line too.
         silence: seconds.
 
-    A Ctrl-C, or a SIGTERM, is passed on once to the program, which then ends in its own way.
+    A Ctrl-C, a SIGTERM or a closed terminal is passed on to the program, which then ends in its own way. It is
+    never left running alone: an update that nobody watches would hold its lock, and surprise the next one.
     """
     process = subprocess.Popen(
         list(command),
@@ -65,11 +67,12 @@ def run(
         # A group of its own: else Ctrl-C in a terminal reaches it twice, and twice means "die at once".
         start_new_session=True,
     )
+    show = _until_nobody_reads(show)
     lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
     started = time.monotonic()
     kept: list[str] = []
-    with _signals_passed_on(process, show):
+    with _signals_passed_on(process, show), _ended_at_last(process):
         while True:
             try:
                 line = lines.get(timeout=silence)
@@ -84,7 +87,33 @@ def run(
             if log:
                 log.write(line + "\n")
                 log.flush()
-        return Ended(code=process.wait(), tail="\n".join(kept))
+    return Ended(code=process.wait(), tail="\n".join(kept))
+
+
+def _until_nobody_reads(show: Callable[[str], None]) -> Callable[[str], None]:
+    """Give a `show` that goes silent when the reader has gone (`make up | head`); the work goes on."""
+    gone = False
+
+    def careful(line: str) -> None:
+        nonlocal gone
+        if not gone:
+            try:
+                show(line)
+            except OSError:
+                gone = True
+
+    return careful
+
+
+@contextlib.contextmanager
+def _ended_at_last(process: subprocess.Popen[str]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
 
 
 def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
@@ -104,7 +133,7 @@ def _signals_passed_on(process: subprocess.Popen[str], show: Callable[[str], Non
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
     try:
         yield
     finally:

@@ -142,7 +142,7 @@ def show_endpoints(target: Target) -> None:
     terminal.say("Try it (pasted as it is, in any folder):\n")
     terminal.say(endpoints.snippets(outputs, root=target.checkout.root, stack=stack))
     terminal.say("\nNext:")
-    for step in endpoints.next_steps(stack, has_provider=_has_provider(target)):
+    for step in endpoints.next_steps(outputs, stack, has_provider=_has_provider(target)):
         terminal.say(f"  {step}")
 
 
