@@ -91,7 +91,7 @@ class PulumiCli:
         if ended.code:
             failed = f"; failed: {', '.join(dict.fromkeys(events.failed))}" if events.failed else ""
             raise OperationError(
-                f"`pulumi {verb}` ended with exit code {ended.code} (see above){failed}",
+                f"`pulumi {verb}` {_ending(ended.code)} (see above){failed}",
                 where=f"stack {self.stack}",
                 cure=hints(ended.tail, self.stack),
             )
@@ -124,6 +124,10 @@ class PulumiCli:
         text = self.answer("stack", "export", *(["--show-secrets"] if show_secrets else []))
         exported: dict[str, Any] = json.loads(text)
         return StackState(exported.get("deployment") or {})
+
+
+def _ending(code: int) -> str:
+    return f"ended with exit code {code}" if code > 0 else f"was ended by {signal.Signals(-code).name}"
 
 
 def _heartbeat(verb: str, events: EventLog, seconds: float) -> str:

@@ -12,8 +12,14 @@ _YES = frozenset({"y", "yes"})
 
 
 def say(line: str = "") -> None:
-    """Write a line at once, so that it is seen when it is said and not when the buffer is full."""
-    print(line, flush=True)
+    """Write a line at once, so that it is seen when it is said and not when the buffer is full.
+
+    When the reader has gone (`make up | head`) the work goes on unseen.
+    """
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_interactive() -> bool:

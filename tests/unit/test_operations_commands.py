@@ -96,6 +96,31 @@ def test_an_interrupt_is_passed_on_once_and_the_program_ends_in_its_own_way(tmp_
     assert shown.count("stopping in order") == 1
 
 
+def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path) -> None:
+    def show(_line: str) -> None:
+        raise BrokenPipeError
+
+    done = tmp_path / "done"
+    ended, _ = _run(f"print(1); print(2); open({str(done)!r}, 'w').close()", tmp_path, show=show)
+    assert ended.code == 0
+    assert done.exists()
+
+
+def test_a_program_is_not_left_running_when_its_watcher_fails(tmp_path: Path) -> None:
+    def show(_line: str) -> None:
+        raise RuntimeError("a fault in the watcher")
+
+    gone = tmp_path / "gone"
+    script = (
+        "import signal, sys\n"
+        f"def stop(*_):\n    open({str(gone)!r}, 'w').close(); sys.exit(0)\n"
+        "signal.signal(signal.SIGINT, stop)\nprint('ready')\nsignal.pause()"
+    )
+    with pytest.raises(RuntimeError):
+        _run(script, tmp_path, show=show)
+    assert gone.exists()
+
+
 def test_the_event_log_says_what_is_in_progress_and_for_how_long(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events")
     assert log.in_progress() == ()

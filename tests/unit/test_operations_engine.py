@@ -261,4 +261,4 @@ def test_only_containers_that_do_not_run_are_looked_at_closer() -> None:
 def test_the_labels_looked_for_are_the_labels_that_the_runtime_sets() -> None:
     runtime = EngineRuntime.__new__(EngineRuntime)
     runtime._stack = "dev"
-    assert runtime._labels("data") == {labels.STACK: "dev", labels.SERVICE: labels.DATA_SERVICE}
+    assert runtime._labels("x-files") == {labels.STACK: "dev", labels.SERVICE: "x-files"}

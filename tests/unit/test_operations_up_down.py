@@ -332,8 +332,18 @@ def test_the_snippets_run_as_they_are_against_a_server(tmp_path: Path) -> None:
 
 
 def test_without_a_model_provider_the_first_next_step_is_to_give_one() -> None:
-    assert "openaiApiKey" in endpoints.next_steps("dev", has_provider=False)[0]
-    assert not any("openaiApiKey" in step for step in endpoints.next_steps("dev", has_provider=True))
+    assert "openaiApiKey" in endpoints.next_steps(OUTPUTS, "dev", has_provider=False)[0]
+    assert not any("openaiApiKey" in step for step in endpoints.next_steps(OUTPUTS, "dev", has_provider=True))
+
+
+def test_data_services_alone_come_with_what_a_server_from_source_needs(tmp_path: Path) -> None:
+    outputs = {"postgresUrl": None, "redisUrl": "redis://localhost:6379"}
+    text = endpoints.snippets(outputs, root=tmp_path, stack="dev")
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+    assert "LETTA_REDIS_HOST=localhost LETTA_REDIS_PORT=6379" in text
+    steps = " ".join(endpoints.next_steps(outputs, "dev", has_provider=False))
+    assert "openaiApiKey" not in steps
+    assert "traces" not in steps
 
 
 def test_commands_name_the_stack_only_when_it_is_not_the_usual_one() -> None:
@@ -349,7 +359,7 @@ def _deployed() -> FakeEngine:
         all_containers=[container("c"), container("other", stack="test")],
         all_networks=[Network(id="n", name="letta-dev-edge", stack="dev")],
         all_volumes=[
-            Volume(name="letta-dev-postgres-data", stack="dev", stack_id="x", service=labels.DATA_SERVICE),
+            Volume(name="letta-dev-postgres-data", stack="dev", stack_id="x", service="data"),
             Volume(name="letta-dev-scratch-1", stack="dev", stack_id=None, service="scratch"),
         ],
     )
@@ -405,6 +415,15 @@ def test_what_destroy_leaves_is_removed_but_data_is_left_and_named(tmp_path: Pat
         ["letta-dev-postgres-data"],
     )
     assert "LEFTOVERS=1" in str(raised.value)
+
+
+def test_a_volume_of_which_nothing_is_known_counts_as_data(tmp_path: Path) -> None:
+    unknown = Volume(name="letta-dev-postgres-data", stack="dev", stack_id=None, service=None)
+    engine = FakeEngine(all_volumes=[unknown])
+    target = FakeTarget(tmp_path, state=_state(_resource(CONTAINER, "c")), engine=engine)
+    with pytest.raises(OperationError, match="left on the engine"):
+        down(target, yes=True, leftovers=False)
+    assert engine.all_volumes == [unknown]
 
 
 def test_leftovers_of_a_lost_state_are_removed_when_told_so(tmp_path: Path) -> None:
