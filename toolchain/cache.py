@@ -74,9 +74,7 @@ class Entry:
             damage = self.damage(thorough=thorough)
             if damage is None:
                 return
-            for leftover in self.folder.parent.glob(f"{self.folder.name}{_PARTIAL}*"):
-                progress.say(f"removing {leftover}, left by a run that was interrupted")
-                remove(leftover)
+            self._remove_leftovers(progress)
             if self.folder.exists():
                 progress.say(f"{self.folder} is damaged ({damage}) and is made again")
                 remove(self.folder)
@@ -87,6 +85,13 @@ class Entry:
                 partial.rename(self.folder)
             finally:
                 remove(partial)
+            # Once more: what a killed run had started may have gone on writing for a while.
+            self._remove_leftovers(progress)
+
+    def _remove_leftovers(self, progress: Progress) -> None:
+        for leftover in self.folder.parent.glob(f"{self.folder.name}{_PARTIAL}*"):
+            progress.say(f"removing {leftover}, left by a run that was interrupted")
+            remove(leftover)
 
 
 def _file_damage(path: Path, listed: Mapping[str, int | str], *, thorough: bool) -> str | None:
