@@ -1,40 +1,41 @@
-"""`make docs`: writes the generated pages of docs/, or says which are stale."""
+"""`make docs`: writes what is generated in docs/ and README.md, or says what is stale."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from operations.checkout import ROOT
 
 
-def _configuration() -> str:
-    from operations import configuration_docs
+def pages(root: Path) -> Mapping[Path, str]:
+    """Give the pages that are generated, wholly or in part, each with the text that it should have."""
+    from operations import architecture_docs, configuration_docs
 
-    return configuration_docs.render()
-
-
-def pages() -> Mapping[Path, Callable[[], str]]:
-    """Give the generated pages, each with what writes it."""
-    return {Path("docs") / "configuration.md": _configuration}
+    generated = architecture_docs.parts()
+    drawn = {
+        page: architecture_docs.replaced((root / page).read_text(encoding="utf-8"), generated)
+        for page in architecture_docs.PAGES
+        if (root / page).is_file()
+    }
+    return {Path("docs") / "configuration.md": configuration_docs.render(), **drawn}
 
 
 def docs(*, check: bool, root: Path = ROOT) -> bool:
     """Write the pages that changed, or with `check` only name them; give whether all is as it should be."""
     stale = []
-    for page, write in pages().items():
+    for page, text in pages(root).items():
         path = root / page
-        content = write()
-        if path.is_file() and path.read_text(encoding="utf-8") == content:
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(str(page))
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
     if not stale:
-        print("the generated pages are up to date")
+        print("what is generated is up to date")
     elif check:
-        print(f"stale: {', '.join(stale)}; `make docs` writes them anew")
+        print(f"stale: {', '.join(stale)}; `make docs` writes it anew")
     else:
         print(f"written: {', '.join(stale)}")
     return not (check and stale)

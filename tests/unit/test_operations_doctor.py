@@ -159,6 +159,9 @@ def test_interception_is_noted_until_the_builds_are_given_the_authority() -> Non
     assert noted.state is CheckState.NOTE
     assert noted.cure == ("`pulumi config set caBundle /etc/ca.pem`",)
     assert network_checks.tls_check(looks, ca_bundle="/ca.pem", environment={}).state is CheckState.OK
+    found = network_checks.tls_check(looks, ca_bundle="", environment={"LETTA_CA_BUNDLE": "/found.pem"})
+    assert found.state is CheckState.OK
+    assert "/found.pem" in found.detail
 
 
 def test_an_authority_that_nobody_trusts_is_broken_and_no_answer_is_unknown() -> None:
@@ -301,7 +304,7 @@ def test_refreshing_packages_writes_the_day(tmp_path: Path) -> None:
 def test_stale_pages_are_named_by_check_and_written_otherwise(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generated_docs, "pages", lambda: {Path("docs/a.md"): lambda: "new\n"})
+    monkeypatch.setattr(generated_docs, "pages", lambda _root: {Path("docs/a.md"): "new\n"})
     assert not generated_docs.docs(check=True, root=tmp_path)
     assert "stale: docs/a.md" in capsys.readouterr().out
     assert generated_docs.docs(check=False, root=tmp_path)
