@@ -196,14 +196,13 @@ def tls_check(looks: Collection[Look], *, ca_bundle: str, environment: Mapping[s
     opened = [one.registry.host for one in reached if one.trust is Trust.INTERCEPTED]
     if not opened:
         return ok("TLS", "not intercepted")
-    bundle = ca_bundle or environment.get("SSL_CERT_FILE") or ""
     said = f"intercepted (seen at {', '.join(opened)})"
-    if ca_bundle:
+    # By the second name the toolchain tells the program what it has found on this machine.
+    bundle = ca_bundle or environment.get("LETTA_CA_BUNDLE")
+    if bundle:
         return ok("TLS", f"{said}; image builds trust {bundle}")
-    example = bundle or "/path/to/ca.pem"
-    return note(
-        "TLS", f"{said}; image builds must trust that authority", f"`pulumi config set caBundle {example}`"
-    )
+    cure = f"`pulumi config set caBundle {environment.get('SSL_CERT_FILE') or '/path/to/ca.pem'}`"
+    return note("TLS", f"{said}; image builds must trust that authority", cure)
 
 
 def times(looks: Collection[Look]) -> tuple[tuple[str, datetime], ...]:
