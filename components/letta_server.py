@@ -1,4 +1,4 @@
-"""The Letta server: API, agents, tool sandbox. Stateless but for memory repositories; its data is in Postgres.
+"""The Letta server: API, agents, tool sandbox. It keeps nothing: its data is in Postgres.
 
 Secure mode, connection pooling and the deep health check are not optional: without a password anybody who reaches
 the port runs code, without pooling a message turn takes four times as long, and upstream's health endpoints answer
@@ -44,7 +44,6 @@ class LettaServerArgs:
     telemetry_endpoint: str
     source_directory: str | None
     """A checkout of the server whose code runs instead of the image's, reloaded when it changes."""
-    protect_data: bool
     after: Sequence[pulumi.Resource]
     deadline_seconds: int
 
@@ -57,14 +56,12 @@ class LettaServer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: LettaServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:app:LettaServer", name, None, opts)
-        # Memory repositories (git) are the only state outside of the database; all replicas share them.
-        memory = args.runtime.data_volume(f"{name}-memory", protect=args.protect_data, parent=self)
         self.addresses = []
         self.ready = []
-        after: list[pulumi.Resource] = [*args.after, memory]
+        after: list[pulumi.Resource] = list(args.after)
         for index in range(args.replicas):
             replica = f"{name}-{index}" if index else name
-            server = args.runtime.run(replica, self._spec(f"{name}-memory", args), parent=self, depends_on=after)
+            server = args.runtime.run(replica, self._spec(args), parent=self, depends_on=after)
             # One after another: a bad version must not take the second replica too.
             after = [server.resource]
             self.addresses.append(pulumi.Output.concat(server.name, f":{PORT}"))
@@ -72,7 +69,7 @@ class LettaServer(pulumi.ComponentResource):
         self.register_outputs({})
 
     @staticmethod
-    def _spec(memory_volume: str, args: LettaServerArgs) -> ServiceSpec:
+    def _spec(args: LettaServerArgs) -> ServiceSpec:
         source = (
             (Mount(source=args.source_directory, path=SOURCE, read_only=True, host_folder=True),)
             if args.source_directory
@@ -99,7 +96,7 @@ class LettaServer(pulumi.ComponentResource):
                     },
                 ),
             ),
-            mounts=(Mount(source=memory_volume, path=f"{HOME}/.letta/memfs"), *source),
+            mounts=source,
             tmpfs=(Tmpfs(path="/tmp", size_mb=256), Tmpfs(path=HOME, size_mb=256, executable=True)),  # noqa: S108
             networks=tuple(Attachment(network=network) for network in args.networks),
             health=HealthCheck(

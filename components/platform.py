@@ -243,7 +243,6 @@ class Platform(pulumi.ComponentResource):
                 secrets=model_providers.keys(settings),
                 telemetry_endpoint=collector.endpoint,
                 source_directory=str(settings.source_directory) if settings.source_directory else None,
-                protect_data=settings.protect_data,
                 after=[migration.ready, redis.ready, collector.ready],
                 deadline_seconds=settings.start_timeout_seconds,
             ),

@@ -43,10 +43,10 @@ class Redis(pulumi.ComponentResource):
                 memory_mb=args.memory_mb,
                 cpus=args.cpus,
                 rollout=Rollout.STOP_FIRST,
-                # A quarter stays free for connections and fragmentation.
-                environment={"REDIS_MAXMEMORY_MB": str(args.memory_mb * 3 // 4)},
-                health=HealthCheck(command=("redis-cli", "ping"), interval_seconds=1),
-                tmpfs=(Tmpfs(path="/data", size_mb=args.memory_mb), Tmpfs(path="/tmp", size_mb=4)),  # noqa: S108
+                # The rest is for the server itself and its connections.
+                environment={"REDIS_MAXMEMORY_MB": str(args.memory_mb - 30)},
+                health=HealthCheck(command=("redis-healthy",), interval_seconds=1),
+                tmpfs=(Tmpfs(path="/data", size_mb=4),),
                 networks=tuple(Attachment(network=network, aliases=("redis",)) for network in args.networks),
                 ports=(args.published,) if args.published else (),
                 drain_seconds=10,
