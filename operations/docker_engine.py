@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -229,12 +230,15 @@ class DockerEngine:
             gained += answer.get("SpaceReclaimed") or 0
         return gained
 
-    def read_file(self, *, stack: str, volume: str, path: str, lines: int, follow: bool) -> _ContainerOutput:
+    def read_file(
+        self, *, image: str, stack: str, volume: str, path: str, lines: int, follow: bool
+    ) -> _ContainerOutput:
         """See `Engine`."""
         # `-F` goes on when the file is rotated or not there yet.
         command = ["tail", "-n", str(lines), *(["-F"] if follow else []), f"/volume/{path}"]
         container = self._api.create_container(
-            labels.BASE_IMAGE,
+            image,
+            name=f"letta-{stack}-reader-{secrets.token_hex(4)}",
             command=command,
             user=COLLECTOR_USER,
             network_disabled=True,
@@ -276,6 +280,9 @@ def _ignore_absence(action: Any) -> None:
         action()
     except docker.errors.NotFound:
         return
+    except docker.errors.APIError as error:
+        if "already in progress" not in str(error):
+            raise
 
 
 def _reason(error: BaseException) -> str:

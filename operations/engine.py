@@ -201,8 +201,17 @@ class Engine(Protocol):
         """Remove pieces of the build cache; give the bytes gained."""
         ...
 
-    def read_file(self, *, stack: str, volume: str, path: str, lines: int, follow: bool) -> FileStream:
-        """Read the last lines of a file in a volume, and with `follow` those that are added."""
+    def read_file(self, *, image: str, stack: str, volume: str, path: str, lines: int, follow: bool) -> FileStream:
+        """Read the last lines of a file in a volume, and with `follow` those that are added.
+
+        Args:
+            image: what to run `tail` in.
+            stack: whose volume it is.
+            volume: its name.
+            path: the file's path in it.
+            lines: how many.
+            follow: whether to go on.
+        """
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 import time
 from collections import deque
@@ -69,7 +70,8 @@ def show(trace: Trace) -> None:
     console.print()
 
 
-def _source(target: Target, engine: Engine) -> str:
+def _source(target: Target, engine: Engine) -> tuple[str, str]:
+    """Give the volume with the traces, and an image to read it with."""
     volume = f"letta-{target.stack}-traces"
     if not any(one.name == volume for one in engine.volumes(target.stack)):
         raise OperationError(
@@ -77,11 +79,14 @@ def _source(target: Target, engine: Engine) -> str:
             where=f"volume {volume}",
             cure=[f"`make up STACK={target.stack}`"],
         )
-    if not any(labels.BASE_IMAGE in image.tags for image in engine.images()):
-        raise OperationError(
-            "the image to read the traces with is not there", where=labels.BASE_IMAGE, cure=["`make toolchain`"]
-        )
-    return volume
+    present = {tag for image in engine.images() for tag in image.tags}
+    deployed = target.state().outputs.get("images") or {}
+    for image in (deployed.get("base"), labels.BASE_IMAGE):
+        if image in present:
+            return volume, image
+    raise OperationError(
+        "the image to read the traces with is not there", where=labels.BASE_IMAGE, cure=["`make toolchain`"]
+    )
 
 
 def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> None:
@@ -91,17 +96,19 @@ def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> Non
         OperationError: when the stack records none.
     """
     engine = target.engine()
-    volume = _source(target, engine)
+    volume, image = _source(target, engine)
+
+    def read(count: int, *, follow: bool) -> FileStream:
+        return engine.read_file(
+            image=image, stack=target.stack, volume=volume, path=TRACES_FILE, lines=count, follow=follow
+        )
 
     def wanted(found: Iterable[Trace]) -> list[Trace]:
         return [trace for trace in found if trace.failed or not errors_only]
 
     assembler = Assembler()
     recent: deque[str] = deque(maxlen=OVERLAP_LINES)
-    recorded = engine.read_file(
-        stack=target.stack, volume=volume, path=TRACES_FILE, lines=MOST_LINES, follow=False
-    )
-    for line in lines(recorded):
+    for line in lines(read(MOST_LINES, follow=False)):
         recent.append(line)
         assembler.add(parse_line(line), 0.0)
     found = wanted(assembler.all())
@@ -113,9 +120,10 @@ def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> Non
         return
     print(f"({len(found)} recorded; following, Ctrl-C ends)", flush=True)
     # What was written between the two looks must not be missed, so the second begins before the end of the first.
-    coming = engine.read_file(
-        stack=target.stack, volume=volume, path=TRACES_FILE, lines=OVERLAP_LINES, follow=True
-    )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As for Ctrl-C: whatever ends this must not leave the reading container behind.
+        signal.signal(number, signal.default_int_handler)
+    coming = read(OVERLAP_LINES, follow=True)
     try:
         for trace in settled(coming, known=frozenset(recent)):
             if wanted([trace]):

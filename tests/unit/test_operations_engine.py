@@ -129,7 +129,16 @@ class FakeEngine:
         self.records = [one for one in self.records if one.id not in ids]
         return gained
 
-    def read_file(self, *, stack: str, volume: str, path: str, lines: int, follow: bool) -> FileStream:  # noqa: ARG002
+    def read_file(
+        self,
+        *,
+        image: str,  # noqa: ARG002
+        stack: str,  # noqa: ARG002
+        volume: str,  # noqa: ARG002
+        path: str,  # noqa: ARG002
+        lines: int,  # noqa: ARG002
+        follow: bool,  # noqa: ARG002
+    ) -> FileStream:
         return self.files.pop(0)
 
 

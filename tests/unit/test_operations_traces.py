@@ -9,6 +9,7 @@ import pytest
 from operations import labels
 from operations.engine import Image, Volume
 from operations.failure import OperationError
+from operations.stack_state import StackState
 from operations.target import Target
 from operations.trace_tree import Assembler, Span, build, duration, key_attributes, parse_line, walk
 from operations.traces import lines, render, settled, traces
@@ -156,6 +157,9 @@ class _Target(Target):
     def __init__(self, engine: FakeEngine) -> None:
         super().__init__(stack="dev", environment={})
         object.__setattr__(self, "_engine", engine)
+
+    def state(self) -> StackState:
+        return StackState({})
 
     def engine(self) -> FakeEngine:
         engine: FakeEngine = self._engine  # type: ignore[attr-defined]
