@@ -6,6 +6,7 @@ Imports happen inside the verbs: each should pay only for what it uses.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import Annotated
 
@@ -156,7 +157,10 @@ def _exit_unless(well: bool) -> None:
 
 
 def _fail(error: Exception) -> None:
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    text = f"error: {error}"
+    if "pulumi " in text and shutil.which("pulumi") is None:
+        text += '\n  (`pulumi` is not on the PATH of this shell; after this line it is: eval "$(make -s env)")'
+    print(text, file=sys.stderr, flush=True)
     sys.exit(1)
 
 

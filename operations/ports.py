@@ -54,6 +54,7 @@ class Wanted:
 class Finding:
     """A wanted port and what it is good for."""
 
+    stack: str
     wanted: Wanted
     state: PortState
     holder: str = ""
@@ -63,10 +64,13 @@ class Finding:
     def cure(self) -> tuple[str, ...]:
         """What to do about it."""
         key, port = self.wanted.key, self.wanted.port
+        other = port + 10000 if port <= 55535 else port - 10000
         if self.state is PortState.UNUSABLE:
-            return (f"choose another: `pulumi config set bindAddress 127.0.0.1` or `… {key} PORT`",)
+            address = f"`pulumi config set bindAddress 127.0.0.1 --stack {self.stack}`"
+            return (f"choose another address or port: {address}",)
         if self.state is PortState.TAKEN:
-            return (f"stop {self.holder}", f"or choose another port: `pulumi config set {key} {port + 10000}`")
+            command = f"`pulumi config set {key} {other} --stack {self.stack}`"
+            return (f"stop {self.holder}", f"or choose another port: {command}")
         return ()
 
 
@@ -154,16 +158,16 @@ def _check_one(stack: str, wanted: Wanted, containers: Collection[Container], lo
     held = _container_at(wanted, containers)
     if held:
         state = PortState.OURS if held[0].stack == stack else PortState.TAKEN
-        return Finding(wanted=wanted, state=state, holder=f"container {held[0].name}")
+        return Finding(stack=stack, wanted=wanted, state=state, holder=f"container {held[0].name}")
     error = bind_error(wanted.address, wanted.port) if local else None
     # The engine's daemon runs as root as a rule: that this process may not bind says nothing about it.
     reserved = wanted.port < _FIRST_UNPRIVILEGED and os.geteuid() != 0
     if error is None or (reserved and error.errno in {errno.EACCES, errno.EPERM}):
-        return Finding(wanted=wanted, state=PortState.FREE)
+        return Finding(stack=stack, wanted=wanted, state=PortState.FREE)
     if error.errno == errno.EADDRINUSE:
         holder = process_at(wanted.address, wanted.port)
-        return Finding(wanted=wanted, state=PortState.TAKEN, holder=holder)
+        return Finding(stack=stack, wanted=wanted, state=PortState.TAKEN, holder=holder)
     reason = error.strerror or str(error)
     if error.errno == errno.EADDRNOTAVAIL:
         reason = f"{wanted.address} is not an address of this machine"
-    return Finding(wanted=wanted, state=PortState.UNUSABLE, holder=reason)
+    return Finding(stack=stack, wanted=wanted, state=PortState.UNUSABLE, holder=reason)

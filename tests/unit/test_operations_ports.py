@@ -61,7 +61,7 @@ def test_a_port_of_another_process_is_taken_and_the_process_is_named(listener: s
     finding = _only(_wanted(_port(listener)))
     assert finding.state is PortState.TAKEN
     assert f"process {os.getpid()} (" in finding.holder
-    assert f"pulumi config set apiPort {_port(listener) + 10000}" in " ".join(finding.cure)
+    assert "pulumi config set apiPort " in " ".join(finding.cure)
 
 
 def test_a_listener_on_all_addresses_takes_the_port_on_one(listener: socket.socket) -> None:
