@@ -1,4 +1,8 @@
-"""Reads what the collector's file exporter wrote (OTLP as JSON, one batch a line) as flat spans."""
+"""Reads what the collector's file exporter wrote (OTLP as JSON, one batch a line) as flat spans.
+
+Letta 0.16.8 makes two spans named `GET /v1/…` for a request: the root has only `http.status_code`; its child
+of the same name has `http.method`, `http.url` and the user agent as `client`.
+"""
 
 from __future__ import annotations
 
