@@ -141,11 +141,6 @@ def replaced(page: str, generated: Mapping[str, str]) -> str:
     return page
 
 
-def current(page: Path, root: Path = ROOT) -> str:
-    """The text that a page should have, generated parts included."""
-    return replaced((root / page).read_text(encoding="utf-8"), parts())
-
-
 def stale(root: Path = ROOT) -> dict[Path, str]:
     """Give the pages whose text is not what it should be, with what it should be."""
     generated = parts()
