@@ -81,7 +81,7 @@ class EngineImages:
             requests.exceptions.RequestException,
             urllib3.exceptions.HTTPError,
         ) as error:
-            raise PullError(str(error)) from None
+            raise PullError(str(getattr(error, "explanation", None) or error)) from None
         return str(digests[0])
 
     def tag(self, source: str, repository: str, tag: str) -> None:
@@ -141,7 +141,9 @@ def _bootstrap(progress: Progress, machine: Machine, images: Images, environ: Ma
                     "or on Debian and Ubuntu, as root: apt-get update && apt-get install mmdebstrap",
                 ],
             )
-        system_packages.install(progress, machine, ("mmdebstrap",), why="it makes the base image")
+        system_packages.install(
+            progress, machine, ("mmdebstrap",), why="it makes the base image", recommended=True
+        )
     mirror = [environ[MIRROR_VARIABLE]] if environ.get(MIRROR_VARIABLE) else []
     progress.say("way: bootstrapped with mmdebstrap from Debian's packages")
     with tempfile.TemporaryDirectory(prefix="letta-platform-base-") as folder:

@@ -17,9 +17,17 @@ from toolchain.failure import StepFailedError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 
-PACKAGES = ("docker.io", "iptables")
+PACKAGES = ("docker.io", "iptables", "apparmor")
+"""Without the last, an engine on a kernel with AppArmor starts no container; what else Docker recommends is many
+packages that it works without."""
 START_SECONDS = 90.0
 _PROBE_SECONDS = 10
+
+
+_NOT_STARTED = (
+    "the lines above say why; it needs a kernel that lets it mount, filter packets and make cgroups",
+    "(inside a container it is rarely allowed to: give that container the host's socket instead)",
+)
 
 
 class Remedy(StrEnum):
@@ -147,7 +155,7 @@ def _bring(progress: Progress, machine: Machine, environ: Mapping[str, str], ask
                 f"the Docker engine was started, and does not answer: {answer.error}",
                 log=None if machine.has_systemd else log,
                 tail=log.read_text(errors="replace").splitlines()[-20:] if log.exists() else (),
-                cure=["systemctl status docker"] if machine.has_systemd else by_hand(machine),
+                cure=["systemctl status docker; journalctl -u docker"] if machine.has_systemd else _NOT_STARTED,
             )
         progress.say(f"Docker engine {answer.version} at {usual.host} (started here)")
         return usual.host

@@ -9,8 +9,10 @@ from toolchain.machine import OPT_OUT, Machine
 from toolchain.progress import Progress
 
 
-def install(progress: Progress, machine: Machine, packages: tuple[str, ...], *, why: str) -> None:
-    """Install packages with apt-get.
+def install(
+    progress: Progress, machine: Machine, packages: tuple[str, ...], *, why: str, recommended: bool = False
+) -> None:
+    """Install packages with apt-get; with `recommended` what they recommend, too.
 
     Raises:
         StepFailedError: when it is not allowed or fails, with the command for a person.
@@ -24,13 +26,14 @@ def install(progress: Progress, machine: Machine, packages: tuple[str, ...], *, 
     progress.say(f"installing Debian packages {words}: {why} ({OPT_OUT}=1 would leave that to you)")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     keep = ("-o", "Dpkg::Options::=--force-confold")
+    recommends = ("-o", f"APT::Install-Recommends={str(recommended).lower()}")
     # Another apt may run, for instance the nightly upgrade: wait for its lock.
     wait = ("-o", "DPkg::Lock::Timeout=300")
     with progress.step("apt-get update"):
         progress.run(["apt-get", *wait, "update"], log="apt-update", environment=environment, cure=[by_hand])
     with progress.step(f"apt-get install {words}"):
         progress.run(
-            ["apt-get", *wait, *keep, "install", "--yes", "--no-install-recommends", *packages],
+            ["apt-get", *wait, *keep, *recommends, "install", "--yes", *packages],
             log="apt-install",
             environment=environment,
             cure=[by_hand],

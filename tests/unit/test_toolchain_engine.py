@@ -65,7 +65,7 @@ def test_the_way_to_an_engine_fits_the_machine(machine: Machine, expected: Remed
         (MAC, "open -a Docker"),
         (WSL, "WSL integration"),
         (FEDORA, "docs.docker.com/engine/install"),
-        (replace(DEBIAN, is_root=False), "apt-get install docker.io iptables"),
+        (replace(DEBIAN, is_root=False), "apt-get install docker.io iptables apparmor"),
         (replace(DEBIAN, programs=WITH_ENGINE, is_root=False), "sudo dockerd"),
         (replace(UBUNTU, programs=WITH_ENGINE, is_root=False), "sudo systemctl start docker"),
     ],
@@ -146,7 +146,7 @@ def test_an_engine_that_answers_is_used_and_nothing_is_run(world: World) -> None
 def test_a_bare_debian_gets_an_engine_installed_and_started(world: World) -> None:
     assert world.ensure(DEBIAN) == USUAL
     assert [words.partition(" ")[0] for words in world.ran] == ["apt-get", "apt-get", "dockerd"]
-    assert world.ran[1].endswith("docker.io iptables")
+    assert world.ran[1].endswith("install --yes docker.io iptables apparmor")
     assert any("no Docker engine is installed" in line for line in world.lines)
     assert any("no systemd runs here" in line for line in world.lines)
 
