@@ -65,7 +65,7 @@ class Collector(pulumi.ComponentResource):
                 mounts=(Mount(source=args.traces_volume, path=DATA),),
                 networks=tuple(Attachment(network=network, aliases=("collector",)) for network in args.networks),
                 ports=args.ports,
-                health=HealthCheck(command=("/healthprobe",), interval_seconds=1),
+                health=HealthCheck(command=("/healthprobe",)),
                 drain_seconds=30,
                 deadline_seconds=args.deadline_seconds,
             ),

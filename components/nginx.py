@@ -106,7 +106,7 @@ class Nginx(pulumi.ComponentResource):
                     Attachment(network=args.app_network, aliases=("nginx",)),
                 ),
                 ports=(args.published,),
-                health=HealthCheck(command=("nginx-healthy",), interval_seconds=1),
+                health=HealthCheck(command=("nginx-healthy",), interval_seconds=2),
                 stop_signal="SIGQUIT",
                 drain_seconds=30,
                 deadline_seconds=args.deadline_seconds,

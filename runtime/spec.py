@@ -31,6 +31,8 @@ class HealthCheck:
 
     command: tuple[str, ...]
     interval_seconds: int = 5
+    """Engines before version 25 use it while a service starts too, so it delays whatever waits for the service;
+    but each check starts a process in the container, which is what an idle stack spends its CPU on."""
     timeout_seconds: int = 3
     retries: int = 3
     start_period_seconds: int = 30
