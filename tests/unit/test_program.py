@@ -30,9 +30,12 @@ Program = Callable[..., list[Registered]]
 
 
 @pytest.fixture
-def platform(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Program:
+def platform(deploy: Deploy, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Program:
     """Give a function that runs the program of a stack, with settings on top of its committed file."""
-    monkeypatch.chdir(ROOT)
+    # In a folder of its own, because the program writes there what builds need.
+    folder = tmp_path_factory.mktemp("program")
+    (folder / "images").symlink_to(ROOT / "images")
+    monkeypatch.chdir(folder)
 
     def run(stack: str = "dev", secret: tuple[str, ...] = (), **settings: object) -> list[Registered]:
         committed = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text()) or {}
