@@ -168,7 +168,7 @@ def _pinned_images(settings: Settings) -> Iterator[Broken]:
         return
     involved = frozenset({"pinnedImages", "services"})
     needed = DATA_IMAGES if settings.services is Services.DATA else ALL_IMAGES
-    known = ALL_IMAGES | {"base"}
+    known = ALL_IMAGES
     for name, reference in sorted(settings.pinned_images.items()):
         if name not in known:
             yield Broken(
