@@ -1,0 +1,108 @@
+"""The command line of `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import cold, footprint, machine, noop, processes, report, start, throughput
+from benchmarks.platform import Platform, prepared
+from benchmarks.report import Table
+from toolchain.progress import Progress
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+class Section(StrEnum):
+    """What can be measured."""
+
+    FOOTPRINT = "footprint"
+    START = "start"
+    NOOP = "noop"
+    THROUGHPUT = "throughput"
+    COMPOSE = "compose"
+
+
+@dataclass(frozen=True, slots=True)
+class _Measurement:
+    title: str
+    measure: Callable[[Platform, int], list[Table]]
+    rounds: int
+
+
+# The last one destroys the stack that the others share.
+_SECTIONS = {
+    Section.FOOTPRINT: _Measurement("Footprint", footprint.measure, 3),
+    Section.START: _Measurement("Start of the server", start.measure, 5),
+    Section.NOOP: _Measurement("Updates without a change", noop.measure, 7),
+    Section.THROUGHPUT: _Measurement("Throughput", throughput.measure, 5),
+    Section.COMPOSE: _Measurement("Against Docker Compose", cold.measure, 5),
+}
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command()
+def benchmarks(
+    sections: Annotated[
+        list[Section] | None, typer.Argument(help="What to measure; everything when left out.")
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="How often to measure each thing; 3 to 7, by section, when left out."),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the tables into docs/benchmarks.md, with this machine's facts.")
+    ] = False,
+) -> None:
+    """Measure the platform on this machine, in a stack of its own, and print medians, spread and ratios.
+
+    All sections together take about half an hour on two processors. A machine that does other work at the same
+    time makes noise.
+    """
+    import docker
+
+    progress = Progress()
+    engine = docker.from_env(timeout=300)
+    wanted = [section for section in Section if section in (sections or tuple(Section))]
+    try:
+        with prepared(progress, engine) as platform:
+            where = machine.seen_on(engine, ROOT)
+            for section in wanted:
+                one = _SECTIONS[section]
+                tables = one.measure(platform, rounds or one.rounds)
+                print(f"\n{where}\n", *map(report.plain, tables), sep="\n", flush=True)
+                if write:
+                    _write(one.title, where, tables)
+    finally:
+        engine.close()
+
+
+def _write(title: str, where: str, tables: list[Table]) -> None:
+    """Put a section into the page at once: a later section's failure must not cost this one's numbers."""
+    order = [one.title for one in _SECTIONS.values()]
+    page = PAGE.read_text(encoding="utf-8")
+    written = report.section(title, where, tables)
+    PAGE.write_text(report.insert(page, title, written, order), encoding="utf-8")
+
+
+def main() -> None:
+    """Run; errors that a person can act on are shown without a traceback."""
+    try:
+        with processes.ended_by_signals():
+            app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        expected = {"CommandFailedError", "NotHealthyError", "LoadError", "StepFailedError"}
+        if type(error).__name__ not in expected:
+            raise
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)

@@ -1,0 +1,83 @@
+"""Docker Compose v2: the machine's, else built from its Go module into the cache of the toolchain."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain import go_modules, locations, versions
+from toolchain.cache import Entry, content_key
+from toolchain.progress import Progress
+
+SOURCE = Path(__file__).with_name("compose")
+MODULE = "github.com/docker/compose/v2"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compose:
+    """How Compose is called, and which version answers."""
+
+    command: tuple[str, ...]
+    version: str
+
+
+def find(progress: Progress) -> Compose:
+    """Give Compose v2, building it when the machine has none.
+
+    Raises:
+        toolchain.failure.StepFailedError: when it cannot be built.
+    """
+    for command in (("docker", "compose"), ("docker-compose",)):
+        version = _version(command)
+        if version:
+            return Compose(command=command, version=version)
+    wanted = pinned((SOURCE / "go.mod").read_text())
+    progress.say(f"no Docker Compose v2 here: using {wanted} from its Go module")
+    files = [SOURCE / "go.mod", SOURCE / "go.sum"]
+    key = content_key(["compose", platform.system(), platform.machine()], files, SOURCE)
+    entry = Entry(locations.cache_home() / f"compose-{key}")
+    if not entry.is_complete:
+        with progress.step("building Docker Compose (once; some minutes)"):
+            entry.make(lambda folder: _build(folder, wanted, progress), progress)
+    return Compose(command=(str(entry.folder / "docker-compose"),), version=wanted)
+
+
+def pinned(go_mod: str) -> str:
+    """Give the version that a go.mod asks for, without `v`.
+
+    Raises:
+        ValueError: when it asks for none.
+    """
+    found = re.search(rf"^(?:require )?\s*{re.escape(MODULE)} v(\S+)", go_mod, re.MULTILINE)
+    if not found:
+        raise ValueError(f"{MODULE} is not required")
+    return found[1]
+
+
+def _version(command: tuple[str, ...]) -> str:
+    if not shutil.which(command[0]):
+        return ""
+    done = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, check=False)
+    version = done.stdout.strip().removeprefix("v")
+    # The one before it, in Python, is another program.
+    return version if done.returncode == 0 and re.match(r"[2-9]\.", version) else ""
+
+
+def _build(folder: Path, version: str, progress: Progress) -> None:
+    go = go_modules.find_go(progress, versions.read(), locations.cache_home(), os.environ)
+    flags = f"-s -w -X {MODULE}/internal.Version={version}"
+    progress.run(
+        [
+            *(go, "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", flags),
+            *("-o", folder / "docker-compose", f"{MODULE}/cmd"),
+        ],
+        log="build-docker-compose",
+        environment={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""},
+        directory=SOURCE,
+        cure=["run it again: it goes on where it stopped", "or install Docker Compose v2 by hand"],
+    )

@@ -1,0 +1,83 @@
+"""When containers were created, started, healthy and gone, as the engine itself tells it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker
+
+from tests.engine.deployment import SERVICE_LABEL
+
+_KINDS = ("create", "start", "health_status", "die")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Milestones:
+    """Seconds since the command was started; None for what did not happen."""
+
+    created: float | None = None
+    started: float | None = None
+    ready: float | None = None
+    """First healthy; of a container that ran to its end with success: ended."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Watch:
+    """Events so far, and the wall-clock time they are counted from."""
+
+    since: float = field(default_factory=time.time)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def milestones(self) -> dict[str, Milestones]:
+        """Give the milestones of each service."""
+        return milestones(self.events, self.since)
+
+
+@contextmanager
+def watched(engine: docker.DockerClient, label: str) -> Iterator[Watch]:
+    """Watch the containers with a label meanwhile."""
+    watch = Watch()
+    stream = engine.api.events(
+        decode=True, filters={"type": ["container"], "event": list(_KINDS), "label": [label]}
+    )
+
+    def follow() -> None:
+        # Closing the stream is what ends this thread, and it may end in the middle of a line.
+        with suppress(Exception):
+            watch.events.extend(stream)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    watch.since = time.time()
+    try:
+        yield watch
+    finally:
+        # The last event may still be on its way.
+        thread.join(0.5)
+        stream.close()
+        thread.join(5)
+
+
+def milestones(events: Iterable[Mapping[str, Any]], since: float) -> dict[str, Milestones]:
+    """Read the events; the service is in the label, and what has none is left out."""
+    found: dict[str, dict[str, float]] = {}
+    for event in events:
+        attributes = event["Actor"]["Attributes"]
+        service = attributes.get(SERVICE_LABEL)
+        if not service:
+            continue
+        action = str(event["Action"])
+        at = event["timeNano"] / 1e9 - since
+        times = found.setdefault(service, {})
+        if action == "create":
+            times.setdefault("created", at)
+        elif action == "start":
+            times.setdefault("started", at)
+        elif action == "health_status: healthy" or (action == "die" and attributes.get("exitCode") == "0"):
+            times.setdefault("ready", at)
+    return {service: Milestones(**times) for service, times in found.items()}
