@@ -28,6 +28,10 @@ def required(text: str, module: str) -> str:
     return found[1]
 
 
+def requirements(binary: dict[str, Any]) -> dict[str, str]:
+    return dict(re.findall(r"^\s(\S+) (v\S+)(?: // indirect)?$", go_mod(binary), re.MULTILINE))
+
+
 def by_output(output: str) -> dict[str, Any]:
     return next(binary for binary in BINARIES if binary["output"] == output)
 
@@ -42,6 +46,18 @@ def locked(package: str) -> str:
 def test_every_binary_has_a_summed_module_for_the_pinned_go(binary: dict[str, Any]) -> None:
     assert re.search(rf"^go {re.escape(VERSIONS['go']['minimum'])}$", go_mod(binary), re.MULTILINE)
     assert (TOOLCHAIN / binary["source"] / "go.sum").stat().st_size > 0
+
+
+def test_the_modules_select_the_same_version_of_what_they_share() -> None:
+    # Otherwise the build compiles most packages once per binary: go/README.md tells how to mend it.
+    chosen: dict[str, set[str]] = {}
+    for binary in BINARIES:
+        for module, version in requirements(binary).items():
+            chosen.setdefault(module, set()).add(version)
+    # The CLI's Markdown renderer cannot use the newer one; the bridge's documentation tools need it.
+    del chosen["github.com/olekukonko/tablewriter"]
+    differing = {module: versions for module, versions in chosen.items() if len(versions) > 1}
+    assert differing == {}
 
 
 def test_the_cli_and_the_language_host_come_from_the_pinned_release() -> None:
