@@ -90,7 +90,12 @@ class ImageBuild(pulumi.ComponentResource):
                     context=str(args.context),
                     dockerfile="Dockerfile",
                     build_args=dict(args.build_args),
-                    labels={"letta-platform.image": short},
+                    # Not `labels`: the provider's BuildKit path never reads that one.
+                    label={"letta-platform.image": short},
+                    # The engine's own: a builder that a user has chosen could not see the local base image.
+                    builder="default",
+                    # What failed in a build is said here and nowhere else.
+                    build_log_file=str(CA_BUNDLE.with_name(f"{short}.log")),
                     secrets=[docker.RemoteImageBuildSecretArgs(id="ca", src=str(CA_BUNDLE))],
                 ),
                 # Old images are collected by label (`make clean`): one that is in use cannot be removed here.
