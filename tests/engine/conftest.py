@@ -132,8 +132,8 @@ def new_agent(client: Letta, **arguments: Any) -> str:
     """Create an agent that speaks with the stand-in, and give its id."""
     agent = client.agents.create(
         name=f"agent-{secrets.token_hex(4)}",
-        model=next(one.handle for one in client.models.list() if "stand-in" in str(one.handle)),
-        embedding="letta/letta-free",
+        model="openai-proxy/stand-in",
+        embedding="openai/text-embedding-3-small",
         memory_blocks=[{"label": "human", "value": "The human is a tester."}],
         **arguments,
     )

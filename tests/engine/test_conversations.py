@@ -34,8 +34,8 @@ def test_an_agent_answers(client: Letta) -> None:
 
 def test_an_agent_answers_word_by_word(client: Letta, llm: LanguageModel) -> None:
     agent = new_agent(client)
-    stream = client.agents.messages.stream(
-        agent, messages=[{"role": "user", "content": "count to: 20"}], stream_tokens=True
+    stream = client.agents.messages.create(
+        agent, messages=[{"role": "user", "content": "count to: 20"}], streaming=True, stream_tokens=True
     )
     # The model holds back all words but the first: whatever comes now has passed every buffer on the way.
     with llm.held():
@@ -60,8 +60,8 @@ def test_an_agent_calls_a_tool_in_its_sandbox(client: Letta) -> None:
 def test_a_background_stream_can_be_read_again(client: Letta) -> None:
     # Streams of background runs lie in Redis: without it the server refuses them.
     agent = new_agent(client)
-    stream = client.agents.messages.stream(
-        agent, messages=[{"role": "user", "content": "count to: 5"}], background=True
+    stream = client.agents.messages.create(
+        agent, messages=[{"role": "user", "content": "count to: 5"}], streaming=True, background=True
     )
     chunks = list(stream)
     run = str(next(found for chunk in chunks if (found := getattr(chunk, "run_id", None))))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,6 +13,7 @@ from letta_client import Letta
 
 from tests.engine.conftest import eventually, new_agent, reply_of
 from tests.engine.deployment import Container, Deployment
+from toolchain.engine import start_daemon
 
 pytestmark = pytest.mark.engine
 
@@ -57,3 +60,44 @@ def test_postgres_stops_cleanly(platform: Deployment, client: Letta) -> None:
     for attempt in eventually(60):
         with attempt:
             assert client.agents.list() is not None
+
+
+def _others_would_notice(platform: Deployment) -> list[str]:
+    """Give the running containers that are not this test's, unless the machine is CI's own."""
+    if os.environ.get("CI"):
+        return []
+    own = {one.id for one in platform.containers()}
+    return [str(one.name) for one in platform.engine.containers.list() if one.id not in own]
+
+
+def _restart_engine(platform: Deployment) -> None:
+    if Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "restart", "docker"], check=True)
+    else:
+        daemon = psutil.Process(int(Path("/var/run/docker.pid").read_text()))
+        arguments = daemon.cmdline()[1:]
+        daemon.terminate()
+        daemon.wait(timeout=120)
+        start_daemon(platform.state / "dockerd.log", *arguments)
+    for attempt in eventually(90):
+        with attempt:
+            platform.engine.ping()
+
+
+def test_everything_comes_back_after_the_engine_restarts(platform: Deployment, client: Letta) -> None:
+    others = _others_would_notice(platform)
+    if others:
+        pytest.skip(f"the engine also runs {', '.join(others)}; set CI=true to restart it nevertheless")
+    agent = new_agent(client)
+    client.agents.messages.create(agent, messages=[{"role": "user", "content": "remember: survives a restart"}])
+    _restart_engine(platform)
+    for attempt in eventually(180):
+        with attempt:
+            memory = client.agents.blocks.retrieve("human", agent_id=agent).value
+            assert "survives a restart" in str(memory)
+    # Background runs need Redis, which a server that started before it would do without for ever.
+    stream = client.agents.messages.create(
+        agent, messages=[{"role": "user", "content": "count to: 3"}], streaming=True, background=True
+    )
+    assert any(chunk.message_type == "assistant_message" for chunk in stream)
+    platform.pulumi("preview", "--expect-no-changes")
