@@ -1,0 +1,80 @@
+"""Runs the server as `letta server` does, with less to wait for at start and with reloading that can be aimed.
+
+Without LETTA_SOURCE the description of the API, which the server would compute and write to its working directory
+at every start, comes ready from the image. With it, the source there is served and watched instead.
+"""
+
+# Its libraries are in the image, not in the environment that checks it.
+# mypy: disable-error-code="import-not-found"
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+HOST = "0.0.0.0"  # noqa: S104 - inside a container; what is published is decided outside
+PORT = 8283
+PREPARED_SCHEMA = Path("/opt/letta/share/openapi.json")
+
+
+def serve() -> None:
+    """Serves the installed package in this process, until it is asked to stop."""
+    # The server looks for this flag in the argument list; its command line refuses it.
+    sys.argv = ["letta", "server", "--no-generation"]
+    # A good part of the import would be spent on collecting garbage that is none.
+    gc.disable()
+    from letta.server.rest_api import app as rest
+    from letta.settings import settings
+
+    gc.enable()
+    gc.freeze()
+
+    prepared: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not prepared:
+            prepared.update(json.loads(PREPARED_SCHEMA.read_text(encoding="utf-8")))
+            if settings.cors_origins:
+                prepared["servers"] = [{"url": origin} for origin in settings.cors_origins]
+        return prepared
+
+    if PREPARED_SCHEMA.exists():
+        rest.app.openapi = openapi
+    rest.start_server(host=HOST, port=PORT)
+
+
+def serve_source(source: Path) -> None:
+    """Serves the package in `source` and starts it anew whenever one of its files changes.
+
+    Not through `letta server --reload`: that watches the working directory, which must be a writable one.
+    """
+    import uvicorn
+
+    sys.argv = ["letta", "server"]
+    uvicorn.run(
+        "letta.server.rest_api.app:app",
+        host=HOST,
+        port=PORT,
+        reload=True,
+        reload_dirs=[str(source / "letta")],
+        timeout_keep_alive=int(os.environ.get("LETTA_UVICORN_TIMEOUT_KEEP_ALIVE", "5")),
+        access_log=False,
+    )
+
+
+if os.environ.get("LETTA_SOURCE"):
+    # Here and not in the function, because the process that serves imports this file anew.
+    from redaction import Redacted
+
+    sys.stdout = cast("TextIO", Redacted(sys.stdout))
+    sys.stderr = cast("TextIO", Redacted(sys.stderr))
+
+if __name__ == "__main__":
+    if os.environ.get("LETTA_SOURCE"):
+        serve_source(Path(os.environ["LETTA_SOURCE"]))
+    else:
+        serve()
