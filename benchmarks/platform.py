@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import secrets
 import shlex
 import tempfile
@@ -123,7 +124,9 @@ def prepared(progress: Progress, engine: docker.DockerClient) -> Iterator[Platfo
 
 def _host_address(engine: docker.DockerClient) -> str:
     """Give the address by which containers reach this machine: the host, as the default bridge knows it."""
-    return str(engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+    pool = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    # An engine that found its bridge made already does not name the address; it is the first one then.
+    return str(pool.get("Gateway") or next(ipaddress.ip_network(pool["Subnet"]).hosts()))
 
 
 def _remove_undisturbed(engine: docker.DockerClient, stack: str, progress: Progress) -> None:
