@@ -41,6 +41,10 @@ from tests.support.llm_script import Reply, reply_to
 LONGEST_HOLD = 60.0
 """Seconds after which a stream goes on although nobody released it, so that a failed test still ends."""
 
+FREE_CHUNKS = 5
+"""Chunks that pass before a stream can be held: the first one names the role only, and the server passes a
+word on when it has seen the next."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -70,6 +74,8 @@ class LanguageModel:
         self.models = models
         self.api_key = api_key
         self.token_delay = token_delay
+        self.hold_expired = False
+        """Whether a stream went on because it was held for too long: then nobody has read what it had said."""
         self._requests: list[Request] = []
         self._came = threading.Condition()
         self._closing = threading.Event()
@@ -121,7 +127,7 @@ class LanguageModel:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within, streams stop after their first token; afterwards they go on (so does one held too long)."""
+        """Within, streams stop after their first words; afterwards they go on (so does one held too long)."""
         self._flowing.clear()
         try:
             yield
@@ -141,10 +147,10 @@ class LanguageModel:
 
     def pace(self, token: int) -> bool:
         """Wait as long as token number `token` of a stream has to; False when the server is closing."""
-        if token:
-            self._flowing.wait(timeout=LONGEST_HOLD)
-            if self.token_delay:
-                self._closing.wait(self.token_delay)
+        if token >= FREE_CHUNKS and not self._flowing.wait(timeout=LONGEST_HOLD):
+            self.hold_expired = True
+        if token and self.token_delay:
+            self._closing.wait(self.token_delay)
         return not self.closed
 
 
