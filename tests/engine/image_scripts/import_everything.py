@@ -4,9 +4,10 @@
 
 import importlib
 import json
-import pkgutil
+import os
 import sys
 import warnings
+from pathlib import Path
 
 warnings.simplefilter("ignore")
 # Modules that run a program when they are imported: a client that connects for ever.
@@ -14,14 +15,23 @@ PROGRAMS = {"letta.server.ws_api.example_client"}
 
 import letta  # noqa: E402
 
+# The application writes a file to the working directory when it is imported.
+os.chdir("/tmp")
+# As the server does: some modules only load after others have registered what they need.
+importlib.import_module("letta.server.rest_api.app")
+
+root = Path(letta.__path__[0])
 failures = {}
 modules = 0
-for module in pkgutil.walk_packages(letta.__path__, "letta.", onerror=lambda _: None):
-    if module.name in PROGRAMS:
+# By file and not by package: some of the server's folders are no packages, and are imported all the same.
+for file in sorted(root.rglob("*.py")):
+    parts = file.relative_to(root.parent).with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    if name in PROGRAMS:
         continue
     modules += 1
     try:
-        importlib.import_module(module.name)
+        importlib.import_module(name)
     except Exception as error:
-        failures[module.name] = f"{type(error).__name__}: {error}"
+        failures[name] = f"{type(error).__name__}: {error}"
 sys.stdout.write("\n" + json.dumps({"modules": modules, "failures": failures}) + "\n")
