@@ -50,8 +50,8 @@ _RULES = """\
 - One needs the other: `clickhouseEndpoint` and `clickhousePassword`, `datadogSite` and `datadogApiKey`,
   `signozEndpoint` and `signozIngestionKey`, `azureBaseUrl` and `azureApiKey`.
 - With `requireTls` the ClickHouse and SigNoz endpoints must start with `https://`.
-- `pinnedImages` names every image that the stack runs (`base`, `postgres`, `redis`, `letta`, `nginx`, `collector`), each
-  with its digest.
+- `pinnedImages` names every image that the stack runs (`base`, `postgres`, `redis`, `letta`, `nginx`,
+  `collector`), each with its digest.
 - `serverEnvironment` and `serverSecrets` may not set what the platform sets itself or what has a setting of its
   own, and what looks like a secret belongs into `serverSecrets`.
 - Keys in namespaces that nothing reads are refused; `pulumi:`, `docker:` and `random:` are left alone.
