@@ -43,7 +43,7 @@ def test_an_edit_of_the_source_is_served_without_an_update(platform: Deployment,
         text = router.read_text()
         assert 'status="ok"' in text
         router.write_text(text.replace('status="ok"', 'status="edited"'))
-        for attempt in eventually(120):
+        for attempt in eventually(300):
             with attempt:
                 assert httpx.get(health).json()["status"] == "edited"
     finally:

@@ -121,7 +121,8 @@ def test_nothing_else_reads_the_configuration_of_pulumi() -> None:
     readers = []
     for path in PROJECT_ROOT.rglob("*.py"):
         place = path.relative_to(PROJECT_ROOT)
-        if place.parts[0].startswith((".", "tests", "build")) or place == Path("settings/loading.py"):
+        # What lies in images/ runs inside of them, and knows a Config of its own.
+        if place.parts[0].startswith((".", "tests", "build", "images")) or place == Path("settings/loading.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
