@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -86,8 +87,9 @@ def llm() -> Iterator[LanguageModel]:
 @pytest.fixture(scope="session")
 def llm_url(llm: LanguageModel, engine: docker.DockerClient) -> str:
     """Give the address by which containers reach the stand-in: the host, as the default bridge knows it."""
-    gateway = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
-    return f"http://{gateway}:{llm.port}/v1"
+    # Older engines do not say the gateway of that network; it is always the first address.
+    subnet = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"]
+    return llm.url(str(next(ipaddress.ip_network(subnet).hosts())))
 
 
 @pytest.fixture(scope="session")
