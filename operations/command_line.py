@@ -158,7 +158,8 @@ def _exit_unless(well: bool) -> None:
 
 def _fail(error: Exception) -> None:
     text = f"error: {error}"
-    if "pulumi " in text and shutil.which("pulumi") is None:
+    advice = " ".join(error.cure) if isinstance(error, OperationError) else text
+    if "pulumi " in advice and shutil.which("pulumi") is None:
         text += '\n  (`pulumi` is not on the PATH of this shell; after this line it is: eval "$(make -s env)")'
     print(text, file=sys.stderr, flush=True)
     sys.exit(1)

@@ -52,6 +52,12 @@ def look(engine: Engine, stack: str) -> Left:
     )
 
 
+def _shown(line: str) -> None:
+    # Pulumi advises to remove the stack too, which is what happens next.
+    if not line.startswith(("The resources in the stack have been deleted", "If you want to remove the stack")):
+        terminal.say(line)
+
+
 def remove_readers(engine: Engine, stack: str) -> None:
     """End `make traces` of this stack: its container would hold the volume."""
     for container in engine.containers():
@@ -122,7 +128,7 @@ def down(target: Target, *, yes: bool, leftovers: bool) -> None:
         if not state_is_empty:
             with logged("destroy", stack) as log:
                 target.pulumi().stream(
-                    "destroy", "--yes", "--skip-preview", "--suppress-permalink=true", show=terminal.say, log=log
+                    "destroy", "--yes", "--skip-preview", "--suppress-permalink=true", show=_shown, log=log
                 )
         # An empty stack holds nothing but its history; its settings stay in the stack file.
         target.pulumi().answer("stack", "rm", "--yes", "--preserve-config")

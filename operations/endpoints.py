@@ -66,7 +66,7 @@ export LETTA_REDIS_HOST={redis.hostname} LETTA_REDIS_PORT={redis.port}"""
     return f"""{prepare}
 export LETTA_API_KEY="$({password})"
 
-curl -sS -H "Authorization: Bearer $LETTA_API_KEY" {api}/v1/models/
+curl -sS -w '\\n' -H "Authorization: Bearer $LETTA_API_KEY" {api}/v1/models/
 
 python - <<'EOF'
 import os

@@ -312,7 +312,7 @@ def test_the_snippets_run_as_they_are_against_a_server(tmp_path: Path) -> None:
     scripts = {
         "make": 'echo "export FROM_MAKE=1"',
         "pulumi": '[ -n "$FROM_MAKE" ] && echo hunter22',
-        "curl": 'echo "curl $@"',
+        "curl": "printf 'curl'; printf ' %s' \"$@\"; echo",
         "python": f'exec {sys.executable} -c "import os,sys; print(sys.stdin.read().count(chr(10)), '
         "os.environ['LETTA_API_KEY'])\"",
     }
@@ -327,7 +327,7 @@ def test_the_snippets_run_as_they_are_against_a_server(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert "curl -sS -H Authorization: Bearer hunter22 http://127.0.0.1:8283/v1/models/" in done.stdout
+    assert "curl -sS -w \\n -H Authorization: Bearer hunter22 http://127.0.0.1:8283/v1/models/" in done.stdout
     assert done.stdout.strip().endswith("hunter22")
 
 
