@@ -93,13 +93,11 @@ def test_another_clone_manages_the_same_stack(
     platform: Deployment, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     other = Deployment(
-        root=clone(tmp_path_factory.mktemp("other")),
+        root=clone(tmp_path_factory.mktemp("other"), origin=platform.root),
         stack=platform.stack,
         state=platform.state,
         engine=platform.engine,
     )
-    source = platform.root / f"Pulumi.{platform.stack}.yaml"
-    (other.root / source.name).write_text(source.read_text())
     other.make("toolchain")
     other.pulumi("preview", "--expect-no-changes")
 

@@ -9,13 +9,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def clone(target: Path) -> Path:
-    """Copy what git knows or would know of this checkout, as a clone would, with what is not committed yet."""
+def clone(target: Path, *, origin: Path = ROOT) -> Path:
+    """Copy what git knows or would know of a checkout, as a clone would, with what is not committed yet."""
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=origin, stdout=subprocess.PIPE, check=True
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
-        source = ROOT / name
+        source = origin / name
         if source.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name)
