@@ -29,8 +29,9 @@ LABEL = "letta-platform.benchmark"
 """On what a benchmark makes beside the stack; the value is the stack's name."""
 PORTS = ("apiPort", "otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort")
 COMPOSE_PROJECT_LABEL = "com.docker.compose.project"
-# What make tells the makes that it starts: ours is nobody's child.
-_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "STACK", "YES")
+# What make tells the makes that it starts: ours is nobody's child. And what makes Python slow: few have it set, and
+# it would be most of what is measured.
+_NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "STACK", "YES", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(kw_only=True)
@@ -40,7 +41,7 @@ class BenchmarkStack(Deployment):
     @property
     def environment(self) -> dict[str, str]:
         """Give the environment of a person who has set nothing but where the state lies."""
-        return {key: value for key, value in super().environment.items() if key not in _MAKE}
+        return {key: value for key, value in super().environment.items() if key not in _NOT_OURS}
 
     def run(
         self,

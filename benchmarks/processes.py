@@ -83,12 +83,14 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end this process as an exception does, so that what it made is removed."""
+    """Let signals end this process as exceptions do, so that what it made is removed."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # A shell's background jobs ignore it, and so would every command, which could not be ended in order then.
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
