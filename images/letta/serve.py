@@ -9,6 +9,7 @@ at every start, comes ready from the image. With it, the source there is served 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -74,7 +75,9 @@ if os.environ.get("LETTA_SOURCE"):
     sys.stderr = cast("TextIO", Redacted(sys.stderr))
 
 if __name__ == "__main__":
-    if os.environ.get("LETTA_SOURCE"):
-        serve_source(Path(os.environ["LETTA_SOURCE"]))
-    else:
-        serve()
+    # uvicorn hands the signal on once it has drained; asked to end, the program has done well.
+    with contextlib.suppress(KeyboardInterrupt):
+        if os.environ.get("LETTA_SOURCE"):
+            serve_source(Path(os.environ["LETTA_SOURCE"]))
+        else:
+            serve()
