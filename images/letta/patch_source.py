@@ -85,40 +85,6 @@ LIBRARIES = (
         new="\n\ndef typechecked(function: Callable) -> Callable:\n    return function\n",
         reason="compiles itself anew at each import to check its callers' types: a sixth of the server's start",
     ),
-    Change(
-        file="fastapi/dependencies/utils.py",
-        old=(
-            "    assert depends.dependency\n"
-            "    return get_sub_dependant(\n"
-            "        depends=depends,\n"
-            "        dependency=depends.dependency,\n"
-            "        path=path,\n"
-            "        name=param_name,\n"
-            "        security_scopes=security_scopes,\n"
-            "    )\n"
-        ),
-        new=(
-            "    assert depends.dependency\n"
-            "    plain = not security_scopes and not isinstance(depends, params.Security)\n"
-            "    names = frozenset(get_path_param_names(path))\n"
-            "    key = (depends.dependency, param_name, depends.use_cache, names)\n"
-            "    if plain and key in _sub_dependants:\n"
-            "        return _sub_dependants[key]\n"
-            "    sub_dependant = get_sub_dependant(\n"
-            "        depends=depends,\n"
-            "        dependency=depends.dependency,\n"
-            "        path=path,\n"
-            "        name=param_name,\n"
-            "        security_scopes=security_scopes,\n"
-            "    )\n"
-            "    if plain:\n"
-            "        _sub_dependants[key] = sub_dependant\n"
-            "    return sub_dependant\n"
-            "\n\n"
-            "_sub_dependants: dict = {}\n"
-        ),
-        reason="analyses the same headers for every route: a seventh of the server's start, and 30 MB",
-    ),
 )
 
 
