@@ -51,7 +51,7 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
                 (MAKE, *samples[MAKE].shown(2), *against(samples[MAKE], samples[OURS], MAKE_TARGET)),
             ),
             notes=(
-                f"{rounds} interleaved rounds, the same tools and Python environment (with its bytecode), file backends.",
+                f"{rounds} interleaved rounds, same tools and Python environment (with bytecode), file backends.",
                 "The ratio of `pulumi up` is to the empty program, that of `make up` to `pulumi up`.",
             ),
         )
