@@ -29,7 +29,7 @@ LABEL = "letta-platform.benchmark"
 """On what a benchmark makes beside the stack; the value is the stack's name."""
 PORTS = ("apiPort", "otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort")
 COMPOSE_PROJECT_LABEL = "com.docker.compose.project"
-# What make tells the makes that it starts: ours is nobody's child. And a variable that few have set, but that makes
+# What make tells the makes that it starts: ours is nobody's child. And a variable that few have set, but that lets
 # Python compile everything at each start, which would be most of what is measured.
 _NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "STACK", "YES", "PYTHONDONTWRITEBYTECODE")
 
