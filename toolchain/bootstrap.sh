@@ -148,8 +148,9 @@ visibly "installing uv" in_own_group $venv/bin/python -m pip install --quiet --n
     --require-hashes --only-binary :all: -r "$pinned" ||
     fail "uv cannot be installed" "the Python package index must be reachable (a mirror: PIP_INDEX_URL)"
 tell_uv
+# Compiled once here, because some shells forbid Python to keep what it compiles: then every start would do it anew.
 visibly "installing the packages of $lock" \
-    in_own_group $venv/bin/python -m uv pip sync --python $venv/bin/python --require-hashes "$lock" ||
+    in_own_group $venv/bin/python -m uv pip sync --python $venv/bin/python --require-hashes --compile-bytecode "$lock" ||
     fail "the packages cannot be installed" "the Python package index must be reachable (a mirror: PIP_INDEX_URL)"
 
 printf '%s\n' "$root" >"$made_for"
