@@ -22,6 +22,10 @@ PACKAGES = ("docker.io", "iptables", "apparmor")
 packages that it works without."""
 START_SECONDS = 90.0
 _PROBE_SECONDS = 10
+_PROCESS_FILES = {
+    Path("/var/run/docker.pid"): "dockerd",
+    Path("/var/run/docker/containerd/containerd.pid"): "containerd",
+}
 
 
 _NOT_STARTED = (
@@ -161,8 +165,24 @@ def _bring(progress: Progress, machine: Machine, environ: Mapping[str, str], ask
         return usual.host
 
 
+def drop_stale_process_files(files: Mapping[Path, str] = _PROCESS_FILES, *, proc: Path = Path("/proc")) -> None:
+    """Remove what an engine that was killed has left, when its number is now another program's.
+
+    It would be taken for a running engine, and a new one would not start.
+    """
+    for file, program in files.items():
+        try:
+            number = int(file.read_text())
+            name = (proc / str(number) / "comm").read_text().strip()
+        except (OSError, ValueError):
+            continue  # no such file, or no such process: the engine itself knows what to do then
+        if name != program:
+            file.unlink(missing_ok=True)
+
+
 def start_daemon(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Start dockerd so that it outlives this process and the terminal."""
+    drop_stale_process_files()
     path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
     program = shutil.which("dockerd", path=path) or "dockerd"
     with log.open("ab") as file:

@@ -267,3 +267,16 @@ def test_asking_where_nothing_listens_gives_an_error_and_not_an_exception(tmp_pa
     answer = engine.ask(endpoint, os.environ)
     assert answer.version == ""
     assert answer.error
+
+
+@pytest.mark.parametrize(("program", "stays"), [("dockerd", True), ("python3", False), (None, True)])
+def test_the_number_of_a_killed_engine_does_not_keep_a_new_one_from_starting(
+    tmp_path: Path, program: str | None, stays: bool
+) -> None:
+    file = tmp_path / "docker.pid"
+    file.write_text("4711")
+    if program:
+        (tmp_path / "proc" / "4711").mkdir(parents=True)
+        (tmp_path / "proc" / "4711" / "comm").write_text(f"{program}\n")
+    engine.drop_stale_process_files({file: "dockerd"}, proc=tmp_path / "proc")
+    assert file.exists() is stays
