@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ import docker
 import docker.errors
 import pytest
 
-from tests.engine.deployment import Deployment
+from components import nginx
+from tests.engine.conftest import eventually
+from tests.engine.deployment import Container, Deployment
 
 pytestmark = pytest.mark.engine
 
@@ -208,3 +213,86 @@ def test_another_encryption_key_is_refused_and_nothing_is_changed(
     assert wrong not in refused
     assert key not in refused
     assert migrate(key).startswith("0 ")
+
+
+@pytest.fixture
+def edge(engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Edge]:
+    """Give an nginx of its own, with the platform's configuration, no route, and nobody else on its network."""
+    name = f"letta-test-edge-{secrets.token_hex(3)}"
+    network = engine.networks.create(name, internal=True)
+    volume = engine.volumes.create(name)
+    container = engine.containers.create(
+        images["nginx"],
+        tmpfs=dict.fromkeys(("/run/nginx", "/var/cache/nginx", "/tmp"), "uid=10004,gid=10004"),
+        volumes={name: {"bind": "/var/lib/route", "mode": "rw"}},
+        network=name,
+        init=True,
+    )
+    network.disconnect(container)
+    network.connect(container, aliases=["nginx"])
+    try:
+        configuration = nginx.configuration(debug=False).encode()
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            member = tarfile.TarInfo("nginx.conf")
+            member.size, member.mode = len(configuration), 0o644
+            tar.addfile(member, io.BytesIO(configuration))
+        assert container.put_archive("/etc/nginx/letta", archive.getvalue())
+        container.start()
+        yield Edge(engine=engine, container=container, image=images["nginx"], name=name)
+    finally:
+        container.remove(force=True, v=True)
+        volume.remove(force=True)
+        network.remove()
+
+
+@dataclass(kw_only=True)
+class Edge:
+    """One nginx container and the volume that its route lies in."""
+
+    engine: docker.DockerClient
+    container: Container
+    image: str
+    name: str
+
+    def job(self, *command: str) -> str:
+        """Run a command in another container that shares volume and network, as the route JOB does."""
+        mount = {self.name: {"bind": "/var/lib/route", "mode": "rw"}}
+        return _run(
+            self.engine,
+            self.image,
+            *command,
+            network_mode=None,
+            network=self.name,
+            volumes=mount,
+            tmpfs={"/tmp": ""},
+        )
+
+    def get(self, port: int, path: str) -> str:
+        """Ask nginx from inside its container; give the whole answer."""
+        request = f"GET {path} HTTP/1.0\\r\\nHost: nginx\\r\\n\\r\\n"
+        ask = f'exec 3<>/dev/tcp/127.0.0.1/{port}; printf "{request}" >&3; cat <&3'
+        answer = self.container.exec_run(["bash", "-c", ask]).output
+        assert isinstance(answer, bytes)
+        return answer.decode()
+
+
+def test_nginx_starts_without_a_route_and_follows_the_route_file(edge: Edge) -> None:
+    for attempt in eventually(30):
+        with attempt:
+            assert edge.get(8081, "/healthz").endswith("ok\n")
+    assert "502" in edge.get(8080, "/healthz").splitlines()[0]
+    # The servers that the route names are nginx itself: its internal listener, and one that cannot be found.
+    edge.job("write-route", "v1", "nobody:8283", "nginx:8081")
+    assert edge.get(8081, "/route").endswith("v1\n")
+    assert edge.get(8080, "/healthz").endswith("ok\n")
+
+
+def test_a_route_file_that_is_not_valid_leaves_the_old_route(edge: Edge) -> None:
+    edge.job("write-route", "v1", "nginx:8081")
+    edge.job("bash", "-c", "printf 'version v2\\nnginx:8081; return 200\\n' > /var/lib/route/servers")
+    for attempt in eventually(30):
+        with attempt:
+            assert "the old route stays" in edge.container.logs().decode()
+    assert edge.get(8081, "/route").endswith("v1\n")
+    assert edge.get(8080, "/healthz").endswith("ok\n")
