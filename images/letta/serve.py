@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from shared_analysis import shared_analysis
+
 HOST = "0.0.0.0"  # noqa: S104 - inside a container; what is published is decided outside
 PORT = 8283
 PREPARED_SCHEMA = Path("/opt/letta/share/openapi.json")
@@ -28,7 +30,8 @@ def serve() -> None:
     sys.argv = ["letta", "server", "--no-generation"]
     # A good part of the import would be spent on collecting garbage that is none.
     gc.disable()
-    from letta.server.rest_api import app as rest
+    with shared_analysis():
+        from letta.server.rest_api import app as rest
     from letta.settings import settings
 
     gc.enable()

@@ -106,6 +106,13 @@ def test_what_the_server_imports_late_works_without_network(
     assert {name: problem for name, problem in outcome.items() if problem} == {}
 
 
+def test_the_short_cuts_of_the_start_change_no_route(engine: docker.DockerClient, images: dict[str, str]) -> None:
+    outcome = _run_script(engine, images["letta"], "describe_api")
+    assert outcome["routes"] > 100
+    assert outcome["different"] == []
+    assert outcome["same"]
+
+
 def test_the_server_starts_from_bytecode(engine: docker.DockerClient, images: dict[str, str]) -> None:
     # Bytecode is used when the time of its source that is written in it is the time of the source in the image.
     count = """
