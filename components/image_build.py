@@ -33,23 +33,19 @@ def stage_ca_bundle(source: Path | None) -> None:
 
 
 def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
-    """Hash a build's inputs: names, executable bits and contents below `context`, and the build arguments.
+    """Hash a build's inputs: names, executable bits and contents of the files below `context`, and the arguments.
 
-    Files that `.dockerignore` leaves out of the build are left out here too.
+    Every file counts, even one that no COPY names: a needless rebuild is cheap, a missed one is a wrong image.
     """
-    from docker.utils.build import exclude_paths
-
-    ignore = context / ".dockerignore"
-    patterns = ignore.read_text().splitlines() if ignore.exists() else []
     digest = hashlib.sha256()
     for key, value in sorted(build_args.items()):
         digest.update(f"{key}={value}\0".encode())
-    for relative in sorted(exclude_paths(str(context), [line for line in patterns if line.strip()])):
-        path = context / relative
-        if path.is_file():
+    for path in sorted(context.rglob("*")):
+        # Tests import some of the scripts, which leaves bytecode beside them.
+        if path.is_file() and "__pycache__" not in path.parts:
             content = path.read_bytes()
             executable = bool(path.stat().st_mode & 0o100)
-            digest.update(f"{relative}\0{executable}\0{len(content)}\0".encode())
+            digest.update(f"{path.relative_to(context)}\0{executable}\0{len(content)}\0".encode())
             digest.update(content)
     return digest.hexdigest()[:12]
 

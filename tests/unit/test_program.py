@@ -228,11 +228,11 @@ def test_an_images_tag_changes_with_its_files_modes_and_arguments(tmp_path: Path
     assert content_hash(tmp_path, {"BASE": "a"}) != executable
 
 
-def test_files_that_a_build_ignores_do_not_change_its_tag(tmp_path: Path) -> None:
+def test_bytecode_beside_an_images_scripts_does_not_change_its_tag(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM x")
-    (tmp_path / ".dockerignore").write_text("notes\n")
     first = content_hash(tmp_path, {})
-    (tmp_path / "notes").write_text("later")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "migrate.pyc").write_bytes(b"\0")
     assert content_hash(tmp_path, {}) == first
 
 
