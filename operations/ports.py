@@ -70,7 +70,9 @@ class Finding:
             return (f"choose another address or port: {address}",)
         if self.state is PortState.TAKEN:
             command = f"`pulumi config set {key} {other} --stack {self.stack}`"
-            return (f"stop {self.holder}", f"or choose another port: {command}")
+            # Before the first `make up` there may be no `pulumi` yet; the file works always.
+            line = f"`letta:{key}: {other}` below `config:` in Pulumi.{self.stack}.yaml"
+            return (f"stop {self.holder}", f"or choose another port: {command}, or write {line}")
         return ()
 
 

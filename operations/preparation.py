@@ -74,7 +74,8 @@ def check_settings(target: Target) -> None:
             where=str(file.path),
             cure=[f"set it again: `pulumi config set --secret {key}`" for key in secret],
         ) from None
-    settings.load(raw, secret, stack=target.stack)
+    plain_parts = settings.read_stack_file(file.path).plain_parts if file.path.is_file() else ()
+    settings.load(raw, secret, stack=target.stack, plain_parts=plain_parts)
 
 
 def _ciphertexts(value: object) -> Any:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from operations import endpoints, health, preparation, terminal
+from operations import build_logs, endpoints, health, preparation, terminal
 from operations.engine import Engine
 from operations.failure import OperationError
 from operations.pulumi_cli import PulumiCli, with_colour
@@ -73,8 +73,14 @@ def deploy(target: Target, *, yes: bool, show: Callable[[str], None]) -> None:
         pulumi.stream(*common, "--yes", *preview, show=show, log=log)
 
 
-def _explain_failure(target: Target, engine: Engine) -> None:
-    """Show the containers that are not well. Must not fail itself: the update's own error is what counts."""
+def _explain_failure(target: Target, engine: Engine, *, since: float) -> None:
+    """Show builds that failed and containers that are not well, of the run that began at `since`.
+
+    Must not fail itself: the update's own error is what counts.
+    """
+    builds = build_logs.report_failed(
+        target.checkout.root / "build", since=since, lines=health.LOG_LINES, show=terminal.say
+    )
     secrets = list(target.known_secrets())
     try:
         secrets += target.pulumi().state(show_secrets=True).secret_values()
@@ -82,7 +88,8 @@ def _explain_failure(target: Target, engine: Engine) -> None:
         # Then generated passwords are not known, and a log that might show one is not shown.
         terminal.say("(the state cannot be read, so container logs are not shown: they could hold secrets)")
         return
-    if not health.report_trouble(engine, target.stack, clean=Redactor(secrets), show=terminal.say):
+    containers = health.report_trouble(engine, target.stack, clean=Redactor(secrets), show=terminal.say)
+    if not builds and not containers:
         terminal.say("no container of the stack is unwell: the cause is in the messages above")
 
 
@@ -105,6 +112,7 @@ def up(stack: str, *, yes: bool) -> None:
     engine = target.engine()
     # An engine that was only installed now holds no port yet; one that ran has been looked at above.
     preparation.prepare_stack(target, engine, terminal.say)
+    deployed = time.time()
     try:
         deploy(target, yes=yes, show=terminal.say)
         outputs = target.state().outputs
@@ -112,7 +120,7 @@ def up(stack: str, *, yes: bool) -> None:
             seconds = float(target.stack_file.number("startTimeoutSeconds", 180))
             health.wait_until_answering(str(outputs["healthUrl"]), seconds=seconds, show=terminal.say)
     except OperationError:
-        _explain_failure(target, engine)
+        _explain_failure(target, engine, since=deployed)
         raise
     show_endpoints(target)
     terminal.say(f"stack {target.stack} is up after {time.monotonic() - started:.0f} s")

@@ -1,0 +1,29 @@
+"""Reads what image builds wrote: the provider's error only says that a build failed, not where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+_FAILED = " ERROR: "
+"""How BuildKit marks the step that failed, in its plain output."""
+
+
+def report_failed(folder: Path, *, since: float, lines: int, show: Callable[[str], None]) -> int:
+    """Show the end of each build log below `folder` that says a step failed, and give their number.
+
+    `since` is a time in seconds of the epoch: what was written before belongs to an earlier run.
+    """
+    found = 0
+    for log in sorted(folder.glob("*.log")):
+        if log.stat().st_mtime < since:
+            continue
+        text = log.read_text(encoding="utf-8", errors="replace")
+        if _FAILED not in text:
+            continue
+        found += 1
+        show("")
+        show(f"the build of image {log.stem} failed (whole log: {log}). Its last lines:")
+        for line in text.rstrip().splitlines()[-lines:]:
+            show(f"    {line}")
+    return found
