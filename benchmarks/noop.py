@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,27 +13,36 @@ from benchmarks.samples import Samples, against
 
 PULUMI_TARGET = "<= 1.5x"
 MAKE_TARGET = "<= 3x"
-EMPTY, OURS, MAKE = "`pulumi up`, empty program", "`pulumi up`", "`make up`"
+EMPTY, BARE, OURS, MAKE = "`pulumi up`, empty program", "`pulumi up`, bare resources", "`pulumi up`", "`make up`"
 _UP = ("up", "--yes", "--skip-preview")
+_BARE = """import pulumi_random
+
+for number in range({number}):
+    pulumi_random.RandomUuid(f"bare-{{number}}")
+"""
 
 
 def measure(platform: Platform, rounds: int) -> list[Table]:
-    """Run the three in turn."""
+    """Run the four in turn."""
     stack = platform.up()
-    empty, environment = _empty_program(platform)
+    resources = len(json.loads(stack.pulumi("stack", "export").output)["deployment"]["resources"])
+    empty, at_empty = _program(platform, "empty", "")
+    # As many resources as ours has, none of which asks an engine: what Pulumi itself takes for the number.
+    bare, at_bare = _program(platform, "bare", _BARE.format(number=resources))
 
     def pulumi(name: str) -> list[str]:
         return ["pulumi", *_UP, "--stack", name]
 
     runs: dict[str, Callable[[], float]] = {
-        EMPTY: lambda: processes.timed(pulumi("empty"), directory=empty, environment=environment),
+        EMPTY: lambda: processes.timed(pulumi("empty"), directory=empty, environment=at_empty),
+        BARE: lambda: processes.timed(pulumi("bare"), directory=bare, environment=at_bare),
         OURS: lambda: processes.timed(pulumi(stack.stack), directory=stack.root, environment=platform.shell),
         MAKE: lambda: processes.timed(
             ["make", "up", f"STACK={stack.stack}"], directory=stack.root, environment=stack.environment
         ),
     }
     taken: dict[str, list[float]] = {name: [] for name in runs}
-    # The first round is not counted: the first run of the empty program creates its stack resource.
+    # The first round is not counted: in it the other programs create their resources.
     for number in range(rounds + 1):
         with platform.progress.step(f"no-op updates, round {number} of {rounds}"):
             for name, run in runs.items():
@@ -47,28 +57,30 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
             columns=("command", "seconds", "min-max", "ratio", "target"),
             rows=(
                 (EMPTY, *samples[EMPTY].shown(2), "", ""),
+                (BARE, *samples[BARE].shown(2), *against(samples[BARE], samples[EMPTY], "")),
                 (OURS, *samples[OURS].shown(2), *against(samples[OURS], samples[EMPTY], PULUMI_TARGET)),
                 (MAKE, *samples[MAKE].shown(2), *against(samples[MAKE], samples[OURS], MAKE_TARGET)),
             ),
             notes=(
                 f"{rounds} interleaved rounds, same tools and Python environment (with bytecode), file backends.",
-                "The ratio of `pulumi up` is to the empty program, that of `make up` to `pulumi up`.",
+                "The ratios of `pulumi up` are to the empty program, that of `make up` to `pulumi up`.",
+                f"Bare resources: {resources} random UUIDs, as many resources as the platform has.",
             ),
         )
     ]
 
 
-def _empty_program(platform: Platform) -> tuple[Path, dict[str, str]]:
-    """Make a Pulumi program without a line, with a backend of its own."""
-    folder, backend = platform.folder / "empty", platform.folder / "empty-backend"
+def _program(platform: Platform, name: str, text: str) -> tuple[Path, dict[str, str]]:
+    """Make a Pulumi program of the given text, with a backend of its own."""
+    folder, backend = platform.folder / name, platform.folder / f"{name}-backend"
     environment = {**platform.shell, "PULUMI_BACKEND_URL": backend.as_uri()}
     if not folder.exists():
         backend.mkdir(mode=0o700)
         folder.mkdir()
         (folder / "Pulumi.yaml").write_text(
-            "name: empty\nruntime:\n  name: python\n  options:\n    virtualenv: .venv\n"
+            f"name: {name}\nruntime:\n  name: python\n  options:\n    virtualenv: .venv\n"
         )
-        (folder / "__main__.py").write_text("")
+        (folder / "__main__.py").write_text(text)
         (folder / ".venv").symlink_to(platform.stack.root / ".venv")
-        processes.timed(["pulumi", "stack", "init", "empty"], directory=folder, environment=environment)
+        processes.timed(["pulumi", "stack", "init", name], directory=folder, environment=environment)
     return folder, environment
