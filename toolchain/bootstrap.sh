@@ -97,11 +97,11 @@ install_python() {
     say "    installing Debian packages $packages: $what"
     DEBIAN_FRONTEND=noninteractive
     export DEBIAN_FRONTEND
-    visibly "apt-get update" apt-get -qq -o DPkg::Lock::Timeout=300 update ||
+    visibly "apt-get update" apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 update ||
         fail "the lists of packages cannot be fetched" "$by_hand"
     # shellcheck disable=SC2086 # two words on purpose
     visibly "apt-get install $packages" \
-        apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends $packages ||
+        apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install --yes --no-install-recommends $packages ||
         fail "the packages cannot be installed" "$by_hand"
     find_python || fail "$what, and Debian's package did not help" "install Python 3.11 or newer by hand"
 }
