@@ -20,6 +20,8 @@ from toolchain.progress import Progress
 PACKAGES = ("docker.io", "iptables", "apparmor")
 """Without the last, an engine on a kernel with AppArmor starts no container; what else Docker recommends is many
 packages that it works without."""
+CLIENT_PACKAGES = ("docker-cli",)
+"""The command `docker`, which is no part of docker.io since Debian 13. Nothing here needs it; people do."""
 START_SECONDS = 90.0
 _PROBE_SECONDS = 10
 _PROCESS_FILES = {
@@ -144,6 +146,8 @@ def _bring(progress: Progress, machine: Machine, environ: Mapping[str, str], ask
     with progress.step(f"no Docker engine answers: {chosen}"):
         if chosen is Remedy.INSTALL:
             system_packages.install(progress, machine, PACKAGES, why="no Docker engine is installed")
+            if shutil.which("docker", path=environ.get("PATH")) is None:
+                system_packages.install(progress, machine, CLIENT_PACKAGES, why="for you: nothing here needs it")
         daemon: subprocess.Popen[bytes] | None = None
         log = locations.private_folder(locations.logs(environ)) / "dockerd.log"
         # The package starts the service itself where systemd runs.

@@ -130,8 +130,11 @@ def _bring(
             return found
     found = installation(Route.GO, environ)
     progress.say("way: built from Go modules (once; 10 minutes on two processors, less with more)")
-    go = go_modules.find_go(progress, wanted, locations.cache_home(environ), environ)
+    cache = locations.cache_home(environ)
+    go = go_modules.find_go(progress, wanted, cache, environ)
     found.entry.make(
-        lambda folder: go_modules.build(progress, wanted, go, folder, environ), progress, thorough=thorough
+        lambda folder: go_modules.build(progress, wanted, go, folder, environ, cache=cache),
+        progress,
+        thorough=thorough,
     )
     return found

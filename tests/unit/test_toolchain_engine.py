@@ -101,7 +101,9 @@ class World:
         self.lines: list[str] = []
         self.starts: Callable[[], None] = lambda: self.answers.update({USUAL: Answer(version="20.10.24")})
         self.progress = Progress(self.lines.append, logs=folder / "logs", heartbeat=60)
-        self.environ = {"HOME": str(folder), "XDG_STATE_HOME": str(folder)}
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.environ = {"HOME": str(folder), "XDG_STATE_HOME": str(folder), "PATH": str(self.programs)}
         monkeypatch.setattr(self.progress, "run", self._run)
         monkeypatch.setattr(engine, "start_daemon", self._start_daemon)
 
@@ -143,7 +145,17 @@ def test_an_engine_that_answers_is_used_and_nothing_is_run(world: World) -> None
     assert "26.1.5" in world.lines[0]
 
 
+def test_a_debian_that_ships_the_command_docker_apart_gets_it_too(world: World) -> None:
+    assert world.ensure(DEBIAN) == USUAL
+    assert [words.rpartition(" --yes ")[2] for words in world.ran if " install " in words] == [
+        "docker.io iptables apparmor",
+        "docker-cli",
+    ]
+
+
 def test_a_bare_debian_gets_an_engine_installed_and_started(world: World) -> None:
+    docker = world.programs / "docker"
+    docker.touch(mode=0o755)
     assert world.ensure(DEBIAN) == USUAL
     assert [words.partition(" ")[0] for words in world.ran] == ["apt-get", "apt-get", "dockerd"]
     assert world.ran[1].endswith("install --yes docker.io iptables apparmor")

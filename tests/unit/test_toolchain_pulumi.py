@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,7 +91,9 @@ class World:
 
 @pytest.fixture
 def world(httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    def build(_progress: Progress, _wanted: object, _go: Path, folder: Path, _environ: object) -> None:
+    def build(
+        _progress: Progress, _wanted: object, _go: Path, folder: Path, _environ: object, **_: object
+    ) -> None:
         (folder / "bin").mkdir()
         (folder / "bin" / "pulumi").write_text("built from Go modules")
 
@@ -220,6 +223,29 @@ def test_a_go_that_is_too_old_or_odd_is_not_used_and_the_reason_is_given(tmp_pat
     found, why = go_modules.system_go((1, 26), fake_go(tmp_path, version))
     assert found is None
     assert str(tmp_path / "go") in why
+
+
+def test_what_a_go_of_ours_compiles_is_kept_where_make_clean_removes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environments: dict[str, Mapping[str, str]] = {}
+    progress = Progress(lambda _: None, logs=tmp_path, heartbeat=60)
+
+    def run(command: list[object], *, environment: Mapping[str, str], **_: object) -> None:
+        environments[str(command[0])] = environment
+        raise StepFailedError("enough")
+
+    monkeypatch.setattr(progress, "run", run)
+    cache = tmp_path / "cache"
+    ours, theirs = cache / "go-1" / "go" / "bin" / "go", tmp_path / "usr" / "bin" / "go"
+    for number, go in enumerate((ours, theirs)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises(StepFailedError):
+            go_modules.build(progress, versions.read(), go, folder, {"GOCACHE": "/theirs"}, cache=cache)
+    assert Path(environments[str(ours)]["GOCACHE"]).is_relative_to(cache)
+    assert Path(environments[str(ours)]["GOPATH"]).is_relative_to(cache)
+    assert environments[str(theirs)]["GOCACHE"] == "/theirs"
 
 
 def test_no_go_at_all_is_said(tmp_path: Path) -> None:
