@@ -77,7 +77,10 @@ def _restart_engine(platform: Deployment) -> None:
         daemon = psutil.Process(int(Path("/var/run/docker.pid").read_text()))
         arguments = daemon.cmdline()[1:]
         daemon.terminate()
-        daemon.wait(timeout=120)
+        for attempt in eventually(120):
+            with attempt:
+                # Where nothing collects ended processes (a container without an init) it stays listed as a zombie.
+                assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
         start_daemon(platform.state / "dockerd.log", *arguments)
     for attempt in eventually(90):
         with attempt:
