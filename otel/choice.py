@@ -54,7 +54,8 @@ def choose(
             return _because(CLICKHOUSE_DEV, f"ClickHouse's endpoint and password are set; {variant} variant")
         if datadog_site:
             return _because(
-                CLICKHOUSE_PROD, f"ClickHouse's endpoint and password and Datadog's site and key are set; {variant} variant"
+                CLICKHOUSE_PROD,
+                f"ClickHouse's endpoint and password and Datadog's site and key are set; {variant} variant",
             )
         return _because(CLICKHOUSE, f"ClickHouse's endpoint and password are set; {variant} variant")
     if signoz_endpoint:

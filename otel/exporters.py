@@ -1,6 +1,7 @@
 """Exporters over a network, with their queues: what was acknowledged to a sender survives until it is delivered.
 
-Each signal has an exporter of its own, because a queue's limit belongs to the exporter and spans need most of the disk.
+Each signal has an exporter of its own, because a queue's limit belongs to the exporter and spans need most of
+the disk.
 """
 
 from __future__ import annotations

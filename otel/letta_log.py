@@ -1,7 +1,7 @@
 """Reads the server's log files: JSON, one object a line, made into records with time, severity and trace.
 
-The server writes the ids of trace and span as decimal numbers in text (`dd.trace_id`, 128 bit, and `dd.span_id`, 64 bit);
-OTLP wants hexadecimal. No parser of the collector converts 128 bits, but its expressions can.
+The server writes the ids of trace and span as decimal numbers in text (`dd.trace_id`, 128 bit, and `dd.span_id`,
+64 bit); OTLP wants hexadecimal. No parser of the collector converts 128 bits, but its expressions can.
 """
 
 from __future__ import annotations
@@ -102,5 +102,8 @@ _OPERATORS: tuple[Component, ...] = (
     _move("attributes.exception.stacktrace", 'attributes["exception.stacktrace"]'),
     _move("attributes.message", "body"),
     # What has become part of the record.
-    *map(_remove, (_TRACE_HEX, _SPAN_HEX, _TRACE, _SPAN, "attributes.exception", "attributes.timestamp", "attributes.level")),
+    *map(
+        _remove,
+        (_TRACE_HEX, _SPAN_HEX, _TRACE, _SPAN, "attributes.exception", "attributes.timestamp", "attributes.level"),
+    ),
 )

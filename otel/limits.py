@@ -23,13 +23,11 @@ def limitations(profile: Profile, *, version: str = DEFAULT_VERSION) -> tuple[st
             f" {profile.batch.seconds} seconds of them are lost."
         )
     if network and not release.has(Feature.STORAGE_RECREATE):
-        said.append(
-            f"A damaged queue file keeps collector {release} from starting until somebody removes it."
-        )
+        said.append(f"A damaged queue file keeps collector {release} from starting until somebody removes it.")
     if "clickhouse" in exporters and not release.has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
         said.append(
-            f"Collector {release} wants to create ClickHouse's tables itself, so it does not start while ClickHouse"
-            " is down, and its user needs the right to create them."
+            f"Collector {release} wants to create ClickHouse's tables itself, so it does not start while"
+            " ClickHouse is down, and its user needs the right to create them."
         )
     if any(name.startswith("file/") for name in exporters):
         said.append(
@@ -45,12 +43,12 @@ def limitations(profile: Profile, *, version: str = DEFAULT_VERSION) -> tuple[st
 
 
 _NATIVE = (
-    "Datadog's own exporter never tries to send a batch of traces again, and what it took from its queue is only in"
-    " memory: traces on their way to Datadog are lost when Datadog does not answer or the collector is killed.",
+    "Datadog's own exporter never tries to send a batch of traces again, and what it took from its queue is only"
+    " in memory: traces on their way to Datadog are lost when Datadog does not answer or the collector is killed.",
 )
 _OVER_OTLP = (
     "Datadog gets spans over OTLP, from which this collector makes no APM statistics (hits, errors and latency of"
     " services): its build has neither Datadog's connector nor span_metrics.",
-    "Datadog's OTLP intake takes metrics with delta temporality only, which is what the Letta server sends; it is not"
-    " offered on all of Datadog's sites, and for traces Datadog may have to enable it.",
+    "Datadog's OTLP intake takes metrics with delta temporality only, which is what the Letta server sends; it is"
+    " not offered on all of Datadog's sites, and for traces Datadog may have to enable it.",
 )

@@ -1,8 +1,8 @@
 """Takes credentials, and when asked what people and models wrote, out of traces and logs.
 
-The server puts every field of a JSON request body and most arguments of its methods into span attributes, so prompts
-and providers' keys would otherwise reach whoever can read traces. A filter of text is a second line of defence: it
-knows the forms of keys that it was told about, and no others.
+The server puts every field of a JSON request body and most arguments of its methods into span attributes, so
+prompts and providers' keys would otherwise reach whoever can read traces. A filter of text is a second line of
+defence: it knows the forms of keys that it was told about, and no others.
 """
 
 from __future__ import annotations
@@ -37,9 +37,12 @@ def transform(situation: Situation) -> Component:
     if content:
         span.insert(0, 'delete_matching_keys(attributes, "^(http[.]request[.]body|parameter)[.]")')
         # The server records arguments and results of tools as events named after the tool.
-        event.insert(0, 'delete_matching_keys(attributes, ".*") where IsMatch(name, "^(start|finish)_.+_execution$")')
+        event.insert(
+            0, 'delete_matching_keys(attributes, ".*") where IsMatch(name, "^(start|finish)_.+_execution$")'
+        )
     masks = [
-        f'replace_all_patterns(attributes, "value", {_quoted(pattern)}, {_quoted(mask)})' for pattern, mask in _MASKED
+        f'replace_all_patterns(attributes, "value", {_quoted(pattern)}, {_quoted(mask)})'
+        for pattern, mask in _MASKED
     ]
     bodies = [f"replace_pattern(body, {_quoted(pattern)}, {_quoted(mask)})" for pattern, mask in _MASKED]
     status = [f"replace_pattern(status.message, {_quoted(pattern)}, {_quoted(mask)})" for pattern, mask in _MASKED]

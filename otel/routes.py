@@ -17,9 +17,7 @@ def routes(situation: Situation) -> tuple[Pipeline, ...]:
     made: list[Pipeline] = []
     for pipeline in situation.profile.pipelines:
         asked = replace(pipeline, processors=_processors(pipeline, situation))
-        if "datadog" not in pipeline.exporters:
-            made.append(_exported(asked, situation))
-        elif situation.version.has(Feature.DATADOG_OVER_OTLP):
+        if "datadog" not in pipeline.exporters or situation.version.has(Feature.DATADOG_OVER_OTLP):
             made.append(_exported(asked, situation))
         else:
             made.extend(_to_datadogs_own_exporter(asked, situation))

@@ -68,7 +68,7 @@ class Datadog:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", self.site):
-            raise ConfigurationError(f"Datadog's site must be a host name like datadoghq.com: {self.site!r} is not")
+            raise ConfigurationError(f"Datadog's site must be a name like datadoghq.com: {self.site!r} is not")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +163,6 @@ def _address(endpoint: str, what: str, ports: dict[str, int]) -> tuple[str, str,
     if parts.scheme not in ports or not parts.hostname:
         raise ConfigurationError(f"{what}'s endpoint must start with {schemes} and name a host")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigurationError(f"{what}'s endpoint must be scheme, host and port, without path, query or password")
+        raise ConfigurationError(f"{what}'s endpoint must be scheme, host and port, without path and password")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return parts.scheme, host, port or ports[parts.scheme]

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 import otel
-from otel.fragments import Reference
 from otel.profiles import Pipeline
+from otel.situation import Reference
 
 pytestmark = pytest.mark.unit
 
