@@ -1,6 +1,6 @@
 """What a profile cannot give with a version of the collector, in sentences for the person who chose it.
 
-Said from the components' source and documentation; nothing here is a measurement.
+Said from the components' source and documentation; what was seen to happen is in docs/telemetry.md.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ def limitations(profile: Profile, *, version: str = DEFAULT_VERSION) -> tuple[st
     said: list[str] = []
     if "datadog" in exporters:
         said += _OVER_OTLP if release.has(Feature.DATADOG_OVER_OTLP) else _NATIVE
+        if not release.has(Feature.DATADOG_OVER_OTLP):
+            said.append(
+                f"Collector {release} with Datadog's own components does not always end by itself, neither after a"
+                " failed start nor when it is told to while Datadog does not answer: it may have to be killed."
+            )
     if network and not release.has(Feature.QUEUE_BATCH):
         said.append(
             f"Collector {release} acknowledges signals before they are on disk: when it is killed, up to"
