@@ -93,9 +93,18 @@ def datadog(situation: Situation, signal: str) -> Component:
         "api": {"site": _datadog_site(situation), "key": reference(DATADOG_API_KEY)},
         # A collector in a container is no host of theirs.
         "host_metadata": {"enabled": False},
+        **(_RESOURCE_NAMES if signal == "traces" else {}),
         **_delivery(situation, signal, _BY_BYTES),
     }
 
+
+def datadog_connector(_: Situation) -> Component:
+    """Count spans for Datadog under the names that the exporter gives them."""
+    return dict(_RESOURCE_NAMES)
+
+
+# As in the seed: Datadog shows a span under its own name.
+_RESOURCE_NAMES: Component = {"traces": {"span_name_as_resource_name": True}}
 
 _BY_BYTES: Component = {"sizer": "bytes", "min_size": _WORTH_A_REQUEST, "max_size": _LARGEST_REQUEST}
 

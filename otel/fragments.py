@@ -62,6 +62,19 @@ def resource(situation: Situation) -> Component:
     }
 
 
+def transform_names(_: Situation) -> Component:
+    """Say method and status of requests also by the names that Datadog knows.
+
+    The seed asked its exporter for that by `span_name_remappings`, which renames operations, not attributes.
+    """
+    names = {"http.method": "http.request.method", "http.status_code": "http.response.status_code"}
+    statements = [
+        f'set(attributes["{new}"], attributes["{old}"]) where attributes["{old}"] != nil'
+        for old, new in names.items()
+    ]
+    return {"error_mode": "ignore", "trace_statements": [{"context": "span", "statements": statements}]}
+
+
 def batch(situation: Situation) -> Component:
     """Gather signals into batches of the profile's size."""
     return {
@@ -121,10 +134,11 @@ COMPONENTS: Mapping[str, Mapping[str, Callable[[Situation], Component]]] = Mappi
             "filter/probes": filter_probes,
             "resource": resource,
             "transform/redaction": transform,
+            "transform/names": transform_names,
             "batch": batch,
             "batch/datadog": batch_datadog,
         },
-        "connectors": {"datadog/connector": lambda _: {}},
+        "connectors": {"datadog/connector": exporters.datadog_connector},
         "exporters": {
             "file/traces": file(TRACES_FILE),
             "file/metrics": file(METRICS_FILE),

@@ -50,6 +50,10 @@ def _traces(*exporters: str) -> Pipeline:
     return Pipeline(signal="traces", receivers=("otlp",), processors=_TRACES, exporters=exporters)
 
 
+def _renamed(traces: Pipeline) -> Pipeline:
+    return replace(traces, processors=(*traces.processors, "transform/names"))
+
+
 def _metrics(*exporters: str) -> Pipeline:
     return Pipeline(signal="metrics", receivers=("otlp",), processors=_METRICS, exporters=exporters)
 
@@ -83,7 +87,7 @@ CLICKHOUSE_PROD = Profile(
     name="clickhouse-prod",
     batch=SELDOM,
     pipelines=(
-        _traces("clickhouse", "datadog"),
+        _renamed(_traces("clickhouse", "datadog")),
         _metrics("clickhouse", "datadog"),
         _logs("clickhouse", "datadog"),
     ),
