@@ -22,6 +22,11 @@ def limitations(profile: Profile, *, version: str = DEFAULT_VERSION) -> tuple[st
                 f"Collector {release} with Datadog's own components does not always end by itself, neither after a"
                 " failed start nor when it is told to while Datadog does not answer: it may have to be killed."
             )
+    if "otlp/signoz" in exporters or ("datadog" in exporters and release.has(Feature.DATADOG_OVER_OTLP)):
+        said.append(
+            "What SigNoz or Datadog refuses for good over OTLP, as with a wrong or expired key, is dropped at once:"
+            " the queue keeps only what may succeed later."
+        )
     if network and not release.has(Feature.QUEUE_BATCH):
         said.append(
             f"Collector {release} acknowledges signals before they are on disk: when it is killed, up to"

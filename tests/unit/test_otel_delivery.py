@@ -243,7 +243,8 @@ def test_what_a_choice_cannot_give_is_said() -> None:
         "never tries to send a batch of traces again" in said for said in otel.limitations(prod, version="0.96.0")
     )
     assert any("Files have no queue" in said for said in otel.limitations(otel.PROFILES["file"]))
-    assert otel.limitations(otel.PROFILES["signoz"]) == ()
+    assert any("wrong or expired key, is dropped" in said for said in otel.limitations(otel.PROFILES["signoz"]))
+    assert otel.limitations(otel.PROFILES["clickhouse"]) == ()
 
 
 def test_every_version_says_its_known_vulnerabilities() -> None:
