@@ -24,8 +24,8 @@ def limitations(profile: Profile, *, version: str = DEFAULT_VERSION) -> tuple[st
             )
     if "otlp/signoz" in exporters or ("datadog" in exporters and release.has(Feature.DATADOG_OVER_OTLP)):
         said.append(
-            "What SigNoz or Datadog refuses for good over OTLP, as with a wrong or expired key, is dropped at once:"
-            " the queue keeps only what may succeed later."
+            "What SigNoz or Datadog refuses over OTLP for good, as with a wrong or expired key, is dropped at"
+            " once: the queue keeps only what may succeed later."
         )
     if network and not release.has(Feature.QUEUE_BATCH):
         said.append(
