@@ -7,24 +7,55 @@ equal text.
 
 from __future__ import annotations
 
+from otel.choice import Choice, choose
 from otel.composition import compose, go_memory_limit, render
-from otel.fragments import DATA_DIRECTORY, HEALTH_PORT, METRICS_FILE, METRICS_PORT, TRACES_FILE, ConfigurationError
+from otel.exporters import QUEUE_DIRECTORY
+from otel.fragments import DATA_DIRECTORY, HEALTH_PORT, METRICS_FILE, METRICS_PORT, TRACES_FILE
+from otel.letta_log import LOG_DIRECTORY
+from otel.limits import limitations
 from otel.profiles import PROFILES, Profile
-from otel.versions import DEFAULT_VERSION, VERSIONS, CollectorVersion
+from otel.secrets import (
+    CLICKHOUSE_PASSWORD,
+    DATADOG_API_KEY,
+    SECRETS_DIRECTORY,
+    SIGNOZ_INGESTION_KEY,
+    secret_file,
+    secret_names,
+)
+from otel.situation import Backlog, ClickHouse, ConfigurationError, Datadog, Destinations, Redaction, SigNoz
+from otel.versions import DEFAULT_VERSION, VERSIONS, VULNERABILITIES, CollectorVersion
 
 __all__ = [
+    "CLICKHOUSE_PASSWORD",
+    "DATADOG_API_KEY",
     "DATA_DIRECTORY",
     "DEFAULT_VERSION",
     "HEALTH_PORT",
+    "LOG_DIRECTORY",
     "METRICS_FILE",
     "METRICS_PORT",
     "PROFILES",
+    "QUEUE_DIRECTORY",
+    "SECRETS_DIRECTORY",
+    "SIGNOZ_INGESTION_KEY",
     "TRACES_FILE",
     "VERSIONS",
+    "VULNERABILITIES",
+    "Backlog",
+    "Choice",
+    "ClickHouse",
     "CollectorVersion",
     "ConfigurationError",
+    "Datadog",
+    "Destinations",
     "Profile",
+    "Redaction",
+    "SigNoz",
+    "choose",
     "compose",
     "go_memory_limit",
+    "limitations",
     "render",
+    "secret_file",
+    "secret_names",
 ]

@@ -7,8 +7,18 @@ from typing import Any
 
 import yaml
 
-from otel.fragments import COMPONENTS, Component, ConfigurationError, Reference, Situation, telemetry
+from otel.fragments import COMPONENTS, telemetry
 from otel.profiles import Profile
+from otel.routes import queues, routes
+from otel.situation import (
+    Backlog,
+    Component,
+    ConfigurationError,
+    Destinations,
+    Redaction,
+    Reference,
+    Situation,
+)
 from otel.versions import DEFAULT_VERSION, CollectorVersion
 
 LEVELS = ("debug", "info", "warn", "error")
@@ -16,12 +26,23 @@ SMALLEST_MEMORY_MIB = 96
 
 
 def compose(
-    profile: Profile, *, version: str = DEFAULT_VERSION, level: str = "info", memory_mib: int = 256
+    profile: Profile,
+    *,
+    version: str = DEFAULT_VERSION,
+    level: str = "info",
+    memory_mib: int = 256,
+    destinations: Destinations | None = None,
+    environment: str | None = None,
+    device_id: str | None = None,
+    redaction: Redaction = Redaction.KEYS,
+    backlog: Backlog | None = None,
+    log_directories: tuple[str, ...] = ("*",),
 ) -> dict[str, Any]:
     """Give the configuration of `profile` as a mapping, for `render`.
 
     `level` is the collector's own log level (at `error` it hides that an export failed and is tried
-    again), `memory_mib` the memory limit of its container. What cannot work raises ConfigurationError.
+    again), `memory_mib` the memory limit of its container; `Situation` says what the others mean. What
+    cannot work raises ConfigurationError.
     """
     if level not in LEVELS:
         raise ConfigurationError(f"unknown log level {level!r}: one of {', '.join(LEVELS)}")
@@ -31,31 +52,57 @@ def compose(
         release = CollectorVersion.parse(version)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-    situation = Situation(profile=profile, version=release, level=level, memory_mib=memory_mib)
+    situation = Situation(
+        profile=profile,
+        version=release,
+        level=level,
+        memory_mib=memory_mib,
+        destinations=destinations or Destinations(),
+        environment=environment,
+        device_id=device_id,
+        redaction=redaction,
+        backlog=backlog or Backlog(),
+        log_directories=log_directories,
+    )
+    _refuse_a_backlog_that_does_not_fit(situation)
+    made = routes(situation)
     pipelines = {
         pipeline.signal: {
             "receivers": list(pipeline.receivers),
             "processors": list(pipeline.processors),
             "exporters": list(pipeline.exporters),
         }
-        for pipeline in profile.pipelines
+        for pipeline in made
     }
-    if len(pipelines) != len(profile.pipelines):
+    if len(pipelines) != len(made):
         raise ConfigurationError(f"profile {profile.name} has two pipelines of one name")
     used = {
         kind: [name for pipeline in pipelines.values() for name in pipeline[kind]]
         for kind in ("receivers", "processors", "exporters")
     }
-    return {
-        kind: _section(kind, names, situation)
-        for kind, names in ({"extensions": list(profile.extensions)} | used).items()
-    } | {
+    # A connector ends one pipeline and starts another.
+    connectors = [name for name in used["receivers"] if name in COMPONENTS["connectors"]]
+    for kind in ("receivers", "exporters"):
+        used[kind] = [name for name in used[kind] if name not in connectors]
+    parts = {"extensions": list(profile.extensions)} | used | ({"connectors": connectors} if connectors else {})
+    return {kind: _section(kind, names, situation) for kind, names in parts.items()} | {
         "service": {
             "extensions": list(profile.extensions),
             "telemetry": telemetry(situation),
             "pipelines": pipelines,
         }
     }
+
+
+def _refuse_a_backlog_that_does_not_fit(situation: Situation) -> None:
+    backlog = situation.backlog
+    needed = backlog.needed_bytes(queues(situation))
+    if needed > backlog.disk_bytes:
+        raise ConfigurationError(
+            f"the queues of profile {situation.profile.name} need {needed} bytes of disk for"
+            f" {backlog.outage_seconds} s at {backlog.spans_per_second} spans/s of {backlog.span_bytes} bytes;"
+            f" the budget is {backlog.disk_bytes}"
+        )
 
 
 def _section(kind: str, names: Iterable[str], situation: Situation) -> dict[str, Component]:

@@ -1,41 +1,22 @@
-"""The pieces of a collector configuration: one function for each component that a profile may name."""
+"""The pieces of a collector configuration: one function for each component that a pipeline may name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
-from typing import Any
 
-from otel.profiles import Profile
-from otel.versions import CollectorVersion, Feature
+from otel import exporters
+from otel.letta_log import filelog
+from otel.redaction import transform
+from otel.situation import Component, Situation
+from otel.versions import Feature
 
 DATA_DIRECTORY = "/var/lib/otelcol"
 TRACES_FILE = "traces.json"
 METRICS_FILE = "metrics.json"
 GRPC_PORT, HTTP_PORT, HEALTH_PORT, METRICS_PORT = 4317, 4318, 13133, 8888
-
-Component = dict[str, Any]
-
-
-class ConfigurationError(ValueError):
-    """A configuration that cannot be composed; the message says what was asked for and what there is."""
-
-
-class Reference(str):
-    """Text that the collector itself is to expand (`${file:/run/secrets/…}`), and so is rendered as it is."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Situation:
-    """What a fragment may depend on. `memory_mib` is the container's memory limit in MiB."""
-
-    profile: Profile
-    version: CollectorVersion
-    level: str
-    memory_mib: int
+LARGEST_REQUEST_MIB = 16
 
 
 def otlp(_: Situation) -> Component:
@@ -45,8 +26,8 @@ def otlp(_: Situation) -> Component:
     """
     return {
         "protocols": {
-            "grpc": {"endpoint": f"0.0.0.0:{GRPC_PORT}", "max_recv_msg_size_mib": 16},
-            "http": {"endpoint": f"0.0.0.0:{HTTP_PORT}"},
+            "grpc": {"endpoint": f"0.0.0.0:{GRPC_PORT}", "max_recv_msg_size_mib": LARGEST_REQUEST_MIB},
+            "http": {"endpoint": f"0.0.0.0:{HTTP_PORT}", "max_request_body_size": LARGEST_REQUEST_MIB << 20},
         }
     }
 
@@ -73,12 +54,38 @@ def filter_probes(_: Situation) -> Component:
     }
 
 
+def resource(situation: Situation) -> Component:
+    """Say on every signal which stack it is from, in the same words."""
+    said = {"deployment.environment": situation.environment, "device.id": situation.device_id}
+    return {
+        "attributes": [{"key": key, "value": value, "action": "upsert"} for key, value in said.items() if value]
+    }
+
+
+def transform_names(_: Situation) -> Component:
+    """Say method and status of requests also by the names that Datadog knows.
+
+    The seed asked its exporter for that by `span_name_remappings`, which renames operations, not attributes.
+    """
+    names = {"http.method": "http.request.method", "http.status_code": "http.response.status_code"}
+    statements = [
+        f'set(attributes["{new}"], attributes["{old}"]) where attributes["{old}"] != nil'
+        for old, new in names.items()
+    ]
+    return {"error_mode": "ignore", "trace_statements": [{"context": "span", "statements": statements}]}
+
+
 def batch(situation: Situation) -> Component:
     """Gather signals into batches of the profile's size."""
     return {
         "timeout": f"{situation.profile.batch.seconds}s",
         "send_batch_size": situation.profile.batch.items,
     }
+
+
+def batch_datadog(_: Situation) -> Component:
+    """Gather for Datadog's own exporter: statistics are made for 10 seconds, and large requests are refused."""
+    return {"timeout": "10s", "send_batch_size": 100, "send_batch_max_size": 1000}
 
 
 def file(name: str) -> Callable[[Situation], Component]:
@@ -114,13 +121,34 @@ def telemetry(situation: Situation) -> Component:
     return {"logs": {"level": situation.level, "encoding": "json"}, "metrics": metrics}
 
 
-# A name that owns a queue or offsets on disk must never change: the new one would not find what the old
-# one left.
+_SIGNALS = ("traces", "metrics", "logs")
+
+# A name that owns a queue or offsets on disk must never change: the new one would not find what the old one left.
+# So `filelog` and `otlp` keep the names that all versions know; recent ones warn at their start that they are old.
 COMPONENTS: Mapping[str, Mapping[str, Callable[[Situation], Component]]] = MappingProxyType(
     {
-        "extensions": {"health_check": health_check},
-        "receivers": {"otlp": otlp},
-        "processors": {"memory_limiter": memory_limiter, "filter/probes": filter_probes, "batch": batch},
-        "exporters": {"file/traces": file(TRACES_FILE), "file/metrics": file(METRICS_FILE)},
+        "extensions": {"health_check": health_check, "file_storage": exporters.file_storage},
+        "receivers": {"otlp": otlp, "filelog/letta": filelog},
+        "processors": {
+            "memory_limiter": memory_limiter,
+            "filter/probes": filter_probes,
+            "resource": resource,
+            "transform/redaction": transform,
+            "transform/names": transform_names,
+            "batch": batch,
+            "batch/datadog": batch_datadog,
+        },
+        "connectors": {"datadog/connector": exporters.datadog_connector},
+        "exporters": {
+            "file/traces": file(TRACES_FILE),
+            "file/metrics": file(METRICS_FILE),
+            **{f"clickhouse/{signal}": partial(exporters.clickhouse, signal=signal) for signal in _SIGNALS},
+            **{f"otlp/signoz-{signal}": partial(exporters.signoz, signal=signal) for signal in _SIGNALS},
+            **{f"datadog/{signal}": partial(exporters.datadog, signal=signal) for signal in _SIGNALS},
+            **{
+                f"otlp_http/datadog-{signal}": partial(exporters.datadog_over_otlp, signal=signal)
+                for signal in _SIGNALS
+            },
+        },
     }
 )

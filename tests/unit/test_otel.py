@@ -10,17 +10,19 @@ import pytest
 import yaml
 
 import otel
-from otel.fragments import Reference
+from otel.example import DESTINATIONS, example
 from otel.profiles import Pipeline
+from otel.situation import Reference
 
 pytestmark = pytest.mark.unit
 
 GOLDEN = Path(otel.__file__).parent / "golden"
 FILE_DEV = otel.PROFILES["file-dev"]
-REGENERATE = (
-    'python -c \'import otel; profile = otel.PROFILES["{}"]; '
-    'print(otel.render(otel.compose(profile, version="{}")), end="")\''
-)
+EVERYTHING = {"destinations": DESTINATIONS, "environment": "staging"}
+
+
+def composed(name: str, **arguments: Any) -> dict[str, Any]:
+    return otel.compose(otel.PROFILES[name], **{**EVERYTHING, **arguments})
 
 
 def components_of(config: dict[str, Any]) -> set[str]:
@@ -34,11 +36,9 @@ def components_of(config: dict[str, Any]) -> set[str]:
 def test_each_profile_renders_to_its_golden_file(profile: otel.Profile, version: str) -> None:
     golden = GOLDEN / f"{profile.name}-{version}.yaml"
 
-    text = otel.render(otel.compose(profile, version=version))
+    text = example(profile, version=version)
 
-    assert text == golden.read_text(), (
-        f"read the difference, then: {REGENERATE.format(profile.name, version)} > {golden}"
-    )
+    assert text == golden.read_text(), "read the difference, then: python -m otel"
 
 
 def test_there_is_no_golden_file_that_nothing_renders_to() -> None:
@@ -47,20 +47,28 @@ def test_there_is_no_golden_file_that_nothing_renders_to() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == expected
 
 
-@pytest.mark.parametrize("profile", otel.PROFILES.values(), ids=lambda profile: profile.name)
-def test_every_component_is_used_and_every_used_component_is_there(profile: otel.Profile) -> None:
-    config = otel.compose(profile)
+@pytest.mark.parametrize("version", otel.VERSIONS)
+@pytest.mark.parametrize("name", otel.PROFILES)
+def test_every_component_is_used_and_every_used_component_is_there(name: str, version: str) -> None:
+    config = composed(name, version=version)
 
-    there = {name for kind in ("receivers", "processors", "exporters") for name in config[kind]}
+    kinds = ("receivers", "processors", "exporters", "connectors")
+    there = {component for kind in kinds for component in config.get(kind, {})}
     assert there == components_of(config)
     assert config["service"]["extensions"] == list(config["extensions"])
 
 
-@pytest.mark.parametrize("profile", otel.PROFILES.values(), ids=lambda profile: profile.name)
-def test_the_memory_limiter_is_the_first_processor_everywhere(profile: otel.Profile) -> None:
-    pipelines = otel.compose(profile)["service"]["pipelines"]
+@pytest.mark.parametrize("version", otel.VERSIONS)
+@pytest.mark.parametrize("name", otel.PROFILES)
+def test_the_memory_limiter_is_the_first_processor_wherever_something_comes_in(name: str, version: str) -> None:
+    config = composed(name, version=version)
 
-    assert {pipeline["processors"][0] for pipeline in pipelines.values()} == {"memory_limiter"}
+    first = {
+        pipeline["processors"][0]
+        for pipeline in config["service"]["pipelines"].values()
+        if set(pipeline["receivers"]) & set(config["receivers"])
+    }
+    assert first == {"memory_limiter"}
 
 
 @pytest.mark.parametrize("memory_mib", [96, 256, 1365, 4096])

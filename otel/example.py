@@ -1,0 +1,28 @@
+"""An example of each profile: what the golden files show, and what tests give to real collectors."""
+
+from __future__ import annotations
+
+from otel.composition import compose, render
+from otel.profiles import Profile
+from otel.situation import ClickHouse, Datadog, Destinations, Redaction, SigNoz
+
+DESTINATIONS = Destinations(
+    clickhouse=ClickHouse(endpoint="https://clickhouse.example:8443"),
+    datadog=Datadog(site="datadoghq.eu"),
+    signoz=SigNoz(endpoint="https://signoz.example:443"),
+)
+
+
+def example(profile: Profile, *, version: str) -> str:
+    """Give the text of the configuration of `profile` with everything that it can do switched on."""
+    config = compose(
+        profile,
+        version=version,
+        memory_mib=512,
+        destinations=DESTINATIONS,
+        environment="example",
+        device_id="example-device",
+        redaction=Redaction.CONTENT,
+        log_directories=("replica-1", "replica-2"),
+    )
+    return render(config)

@@ -1,0 +1,146 @@
+"""Exporters over a network, with their queues: what was acknowledged to a sender survives until it is delivered.
+
+Each signal has an exporter of its own, because a queue's limit belongs to the exporter and spans need most of
+the disk.
+"""
+
+from __future__ import annotations
+
+from otel.secrets import CLICKHOUSE_PASSWORD, DATADOG_API_KEY, SIGNOZ_INGESTION_KEY, reference
+from otel.situation import Component, ConfigurationError, Situation
+from otel.versions import Feature
+
+STORAGE = "file_storage"
+QUEUE_DIRECTORY = "/var/lib/otelcol/queue"
+
+# Receivers refuse large requests: gRPC's usual limit is 4 MiB, Datadog's for traces 3.2 MB.
+_LARGEST_REQUEST = 3_000_000
+_WORTH_A_REQUEST = 1_000_000
+
+
+def file_storage(situation: Situation) -> Component:
+    """Keep queues and offsets on disk. Every write is flushed, so that a power cut loses none.
+
+    A damaged file is put aside where the version can do that; otherwise it stops the start until somebody removes
+    it. The file shrinks only by compaction.
+    """
+    made: Component = {}
+    if situation.version.has(Feature.STORAGE_CREATE_DIRECTORY):
+        made["create_directory"] = True
+    if situation.version.has(Feature.STORAGE_RECREATE):
+        made["recreate"] = True
+    return {
+        "directory": QUEUE_DIRECTORY,
+        **made,
+        "timeout": "10s",
+        "fsync": True,
+        "compaction": {"on_rebound": True, "directory": QUEUE_DIRECTORY},
+    }
+
+
+def clickhouse(situation: Situation, signal: str) -> Component:
+    """Insert over HTTP into tables that exist (`otel.clickhouse`), in batches of the profile's size."""
+    target = situation.destinations.clickhouse
+    if target is None:
+        raise _missing(situation, "ClickHouse's endpoint")
+    component: Component = {
+        "endpoint": target.address,
+        "database": target.database,
+        "username": target.username,
+        "password": reference(CLICKHOUSE_PASSWORD),
+    }
+    if situation.version.has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
+        component["create_schema"] = False
+    if situation.version.has(Feature.CLICKHOUSE_ASYNC_SWITCH):
+        # A part for each insert is what batches are sized for; gathered by the server, an insert is acknowledged
+        # before it is on disk.
+        component["async_insert"] = False
+    batch = situation.profile.batch
+    return {
+        **component,
+        "timeout": "10s",
+        **_delivery(situation, signal, {"sizer": "items", "min_size": batch.items, "max_size": 2 * batch.items}),
+    }
+
+
+def signoz(situation: Situation, signal: str) -> Component:
+    """Send OTLP over gRPC with SigNoz' key."""
+    target = situation.destinations.signoz
+    if target is None:
+        raise _missing(situation, "SigNoz' endpoint")
+    return {
+        "endpoint": target.address,
+        **({"tls": {"insecure": True}} if target.plain else {}),
+        "headers": {"signoz-ingestion-key": reference(SIGNOZ_INGESTION_KEY)},
+        "timeout": "10s",
+        **_delivery(situation, signal, _BY_BYTES),
+    }
+
+
+def datadog_over_otlp(situation: Situation, signal: str) -> Component:
+    """Send OTLP over HTTP to Datadog's intake, which derives paths (`/v1/traces`, …) from one endpoint."""
+    return {
+        "endpoint": f"https://otlp.{_datadog_site(situation)}",
+        "headers": {"dd-api-key": reference(DATADOG_API_KEY)},
+        "timeout": "10s",
+        **_delivery(situation, signal, _BY_BYTES),
+    }
+
+
+def datadog(situation: Situation, signal: str) -> Component:
+    """Send with Datadog's own exporter. Its traces are never tried again, whatever is written here."""
+    return {
+        "api": {"site": _datadog_site(situation), "key": reference(DATADOG_API_KEY)},
+        # A collector in a container is no host of theirs.
+        "host_metadata": {"enabled": False},
+        **(_RESOURCE_NAMES if signal == "traces" else {}),
+        **_delivery(situation, signal, _BY_BYTES),
+    }
+
+
+def datadog_connector(_: Situation) -> Component:
+    """Count spans for Datadog under the names that the exporter gives them."""
+    return dict(_RESOURCE_NAMES)
+
+
+# As in the seed: Datadog shows a span under its own name.
+_RESOURCE_NAMES: Component = {"traces": {"span_name_as_resource_name": True}}
+
+_BY_BYTES: Component = {"sizer": "bytes", "min_size": _WORTH_A_REQUEST, "max_size": _LARGEST_REQUEST}
+
+
+def _delivery(situation: Situation, signal: str, batch: Component) -> Component:
+    """Give queue and retry: kept on disk, tried again until it succeeds, batched as it leaves the queue.
+
+    Where the version cannot batch there, a processor does before the queue, and the queue counts requests: as many
+    as hold the bytes, or as one batch after the other makes in the time, whichever is more.
+    """
+    backlog = situation.backlog
+    size = backlog.queue_bytes(signal)
+    queue: Component = {"enabled": True, "storage": STORAGE, "num_consumers": 4}
+    if situation.version.has(Feature.QUEUE_BATCH):
+        flush = {"flush_timeout": f"{situation.profile.batch.seconds}s"}
+        queue |= {"sizer": "bytes", "queue_size": size, "batch": {**flush, **batch}}
+    else:
+        full = -(-size // (situation.profile.batch.items * backlog.span_bytes))
+        queue["queue_size"] = max(full, -(-backlog.outage_seconds // situation.profile.batch.seconds))
+    return {
+        "sending_queue": queue,
+        "retry_on_failure": {
+            "enabled": True,
+            "initial_interval": "5s",
+            "max_interval": "30s",
+            # Never give up: what cannot be delivered stays, and the queue's size raises the alarm.
+            "max_elapsed_time": "0s",
+        },
+    }
+
+
+def _datadog_site(situation: Situation) -> str:
+    if situation.destinations.datadog is None:
+        raise _missing(situation, "Datadog's site")
+    return situation.destinations.datadog.site
+
+
+def _missing(situation: Situation, what: str) -> ConfigurationError:
+    return ConfigurationError(f"profile {situation.profile.name} needs {what}")

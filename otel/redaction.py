@@ -1,0 +1,64 @@
+"""Takes credentials, and when asked what people and models wrote, out of traces and logs.
+
+The server puts every field of a JSON request body and most arguments of its methods into span attributes, so
+prompts and providers' keys would otherwise reach whoever can read traces. A filter of text is a second line of
+defence: it knows the forms of keys that it was told about, and no others.
+"""
+
+from __future__ import annotations
+
+from otel.situation import Component, Redaction, Situation
+
+MASK = "[REDACTED]"
+
+# Names that say that the value is a credential.
+_NAMES = "(?i)(api[_-]?key|passw(or)?d|authorization|access[_-]?token|secret|credential)"
+
+_MASKED: tuple[tuple[str, str], ...] = (
+    # Keys by their forms: OpenAI and Anthropic, Groq, Google, and any bearer token.
+    (
+        r"(sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|(?i:bearer) [A-Za-z0-9._~+/-]{8,}=*)",
+        MASK,
+    ),
+    # Pairs in JSON, in Python's notation and in addresses.
+    (
+        r"""(?i)(["']?(?:api[_-]?key|passw(?:or)?d|access[_-]?token|secret)["']?\s*[:=]\s*["']?)[^"'\s,;&}\[][^"'\s,;&}]*""",
+        f"${{1}}{MASK}",
+    ),
+    (r"(://[^/:@\s]+:)[^/@\s]+@", f"${{1}}{MASK}@"),
+)
+
+
+def transform(situation: Situation) -> Component:
+    """Remove and mask in this order: what is removed needs no masking."""
+    content = situation.redaction is Redaction.CONTENT
+    span = [f'delete_matching_keys(attributes, "{_NAMES}")']
+    event = [f'delete_matching_keys(attributes, "{_NAMES}")']
+    if content:
+        span.insert(0, 'delete_matching_keys(attributes, "^(http[.]request[.]body|parameter)[.]")')
+        # The server records arguments and results of tools as events named after the tool.
+        event.insert(
+            0, 'delete_matching_keys(attributes, ".*") where IsMatch(name, "^(start|finish)_.+_execution$")'
+        )
+    masks = [
+        f'replace_all_patterns(attributes, "value", {_quoted(pattern)}, {_quoted(mask)})'
+        for pattern, mask in _MASKED
+    ]
+    bodies = [f"replace_pattern(body, {_quoted(pattern)}, {_quoted(mask)})" for pattern, mask in _MASKED]
+    status = [f"replace_pattern(status.message, {_quoted(pattern)}, {_quoted(mask)})" for pattern, mask in _MASKED]
+    return {
+        # A statement that fails on one record must not lose it.
+        "error_mode": "ignore",
+        "trace_statements": [
+            {"context": "span", "statements": [*span, *masks, *status]},
+            {"context": "spanevent", "statements": [*event, *masks]},
+        ],
+        "log_statements": [
+            {"context": "log", "statements": [f'delete_matching_keys(attributes, "{_NAMES}")', *masks, *bodies]}
+        ],
+    }
+
+
+def _quoted(text: str) -> str:
+    """A string of the transformation language."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
