@@ -8,7 +8,7 @@
 
 What an item carries is in `tests.support.otlp_items`. Batches that are answered with UNAVAILABLE,
 RESOURCE_EXHAUSTED or the like are sent again, with growing waits or the one that the server asks for, until the
-batch's `patience` or the flow's time is over. It sends to this machine only, never more than `MOST_ITEMS`, never for
+batch's `patience` or the flow's time is over. It sends to this machine only, at most `MOST_ITEMS`, and never for
 longer than `LONGEST_FLOW`.
 """
 
