@@ -14,16 +14,15 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, auto
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame  # type: ignore[import-untyped]
 
 from tests.support import clickhouse_native as native
 from tests.support.clickhouse_engine import UNAVAILABLE, Answer, Engine, EngineError
-from tests.support.stoppable_server import StoppableServer
+from tests.support.stoppable_server import QuietHandler
 
 NOT_IMPLEMENTED, REQUIRED_PASSWORD, AUTHENTICATION_FAILED = 48, 194, 516
 CANNOT_DECOMPRESS, NO_DATA = 271, 108
@@ -123,24 +122,17 @@ class _Wanted:
     output: str
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     """One connection."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: StoppableServer
-
-    def log_message(self, *_: Any) -> None:
-        """Keep quiet; requests are recorded."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         if urlsplit(self.path).path in {"/", "/ping"} and not urlsplit(self.path).query:
             self._answer_ping()
         else:
             self._receive(b"")
 
-    def do_POST(self) -> None:
-        self._receive(self._body())
+    def do_POST(self) -> None:  # noqa: N802
+        self._receive(self.read_body())
 
     @property
     def _clickhouse(self) -> Server:
@@ -203,17 +195,6 @@ class Handler(BaseHTTPRequestHandler):
                 f"Code: {code}. DB::Exception: {user or 'default'}: Authentication failed: password is incorrect, "
                 f"or there is no user with such name. ({name})"
             )
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        pieces = []
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            pieces.append(self.rfile.read(size))
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass
-        return b"".join(pieces)
 
     def _unwrapped(self, body: bytes) -> bytes:
         try:

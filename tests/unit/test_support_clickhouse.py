@@ -28,6 +28,9 @@ PASSWORD = "right 'and' \\ % odd"
 ONE_NUMBER = b"\x01\x01\x01n\x06UInt64" + struct.pack("<Q", 7)
 ODD = "a 'quoted' \\ b\n\t`c` ä"
 
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of plain HTTP: loading the machine's authorities would be most of a test's time."""
+
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
@@ -45,7 +48,7 @@ def clickhouse(shared: ClickHouse) -> Iterator[ClickHouse]:
 
 @pytest.fixture
 def http(clickhouse: ClickHouse) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=clickhouse.url(), auth=("default", PASSWORD)) as client:
+    with httpx.Client(base_url=clickhouse.url(), auth=("default", PASSWORD), verify=NO_TLS) as client:
         yield client
 
 
@@ -137,7 +140,7 @@ def test_the_driver_hears_of_a_wrong_password(clickhouse: ClickHouse) -> None:
 def test_a_user_gets_in_by_each_way_with_the_right_password_only(
     clickhouse: ClickHouse, credentials: dict[str, Any], status: int, code: str | None
 ) -> None:
-    answer = httpx.post(clickhouse.url(), content="SELECT 1", **credentials)
+    answer = httpx.post(clickhouse.url(), content="SELECT 1", verify=NO_TLS, **credentials)
 
     assert (answer.status_code, answer.headers.get("X-ClickHouse-Exception-Code")) == (status, code)
 
@@ -308,7 +311,7 @@ def test_a_slow_server_answers_when_it_is_mended(clickhouse: ClickHouse, http: h
     with clickhouse.failing(Fault.SLOW):
         asking.start()
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(clickhouse.url(), content="SELECT 1", timeout=0.05)
+            httpx.post(clickhouse.url(), content="SELECT 1", timeout=0.05, verify=NO_TLS)
         assert answers == []
     asking.join()
 
