@@ -159,6 +159,12 @@ class ClickHouse:
             raise TimeoutError(f"no such request within {seconds:g} s")
         return found[0]
 
+    def wait_until(self, reached: Callable[[], bool], *, seconds: float = 30.0) -> None:
+        """Wait until something holds, looking after each request; TimeoutError after `seconds`."""
+        with self._came:
+            if not self._came.wait_for(reached, timeout=seconds):
+                raise TimeoutError(f"not within {seconds:g} s; the last requests: {self._requests[-3:]}")
+
     def note(self, request: Request) -> None:
         """Record a request."""
         with self._came:

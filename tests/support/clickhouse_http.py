@@ -68,7 +68,7 @@ class Fault(StrEnum):
     SLOW = auto()
     """Each answer waits for `delay` seconds, or until the fault is over."""
     CUTS_ANSWERS = auto()
-    """Everything is done and stored, and the connection cut off before the answer: clients repeat themselves."""
+    """Inserts are stored, and the connection cut off before the answer: clients repeat themselves."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,8 +165,8 @@ class Handler(QuietHandler):
             except (EngineError, native.UnsupportedError) as error:
                 code = error.code if isinstance(error, EngineError) else NOT_IMPLEMENTED
                 status, content = STATUSES.get(code, 500), f"{error}\n".encode()
-        cut = fault is Fault.CUTS_ANSWERS or not self.server.running
         written = answer.written_rows if answer else 0
+        cut = (fault is Fault.CUTS_ANSWERS and written > 0) or not self.server.running
         note = Request(
             user=user, statement=statement, status=0 if cut else status, code=code, written_rows=written
         )
