@@ -148,6 +148,33 @@ def test_nothing_acknowledged_is_lost_while_clickhouse_is_wrong(
         assert wait_until_stored(server, report) == Counter(report.acknowledged)
 
 
+def test_a_web_server_in_clickhouses_place_is_noticed_before_anything_is_inserted(
+    run_collector: Run, tmp_path: Path
+) -> None:
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        before = len(server.requests)
+        with server.failing(Fault.GARBAGE):
+            report = generator.start(Signal.TRACES, count=COUNT, rate=FAST).finish()
+            server.wait_until(lambda: len(server.requests) > before)
+
+        assert wait_until_stored(server, report) == Counter(range(COUNT))
+
+
+def test_an_insert_to_which_something_else_says_yes_is_lost(run_collector: Run, tmp_path: Path) -> None:
+    """Show the limit, clickhouse-go looks at the status only, and that a loss is seen: the control of the others."""
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        with server.failing(Fault.SWALLOWS):
+            lost = generator.start(Signal.LOGS, count=10, rate=FAST).finish()
+            server.wait_for(lambda request: request.statement.startswith("INSERT"))
+        report = generator.start(Signal.TRACES, count=10, rate=FAST).finish()
+
+        assert wait_until_stored(server, report) == Counter(range(10))
+        assert lost.acknowledged == frozenset(range(10))
+        assert stored(server, lost) == Counter()
+
+
 def test_an_insert_whose_answer_was_lost_is_stored_twice(run_collector: Run, tmp_path: Path) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
         generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))

@@ -64,7 +64,9 @@ class Fault(StrEnum):
     UNAUTHORIZED = auto()
     """Each answer is 401, as from a proxy with users of its own."""
     GARBAGE = auto()
-    """Each answer is 200 and nonsense. Nothing is stored: a client that only looks at the status loses data."""
+    """Each answer is 200 and nonsense, as from a web server or a log-in page. Nothing is stored."""
+    SWALLOWS = auto()
+    """Inserts are answered with 200 and not stored; everything else is as usual."""
     SLOW = auto()
     """Each answer waits for `delay` seconds, or until the fault is over."""
     CUTS_ANSWERS = auto()
@@ -241,6 +243,8 @@ class Handler(QuietHandler):
         }
         engine = self._clickhouse.engine
         database = self.headers.get("X-ClickHouse-Database") or self._parameters.get("database") or "default"
+        if wanted.native is not None and self._clickhouse.fault is Fault.SWALLOWS:
+            return Answer(data=b"", read_rows=0, written_rows=0)
         if wanted.native is None:
             return engine.run(
                 wanted.statement, output=wanted.output, database=database, settings=settings, parameters=parameters

@@ -304,6 +304,16 @@ def test_an_answer_that_was_cut_off_was_stored_all_the_same(clickhouse: ClickHou
     assert clickhouse.requests[-1].written_rows == 1
 
 
+def test_a_server_that_swallows_inserts_says_that_all_is_well(clickhouse: ClickHouse, http: httpx.Client) -> None:
+    make_numbers(clickhouse)
+
+    with clickhouse.failing(Fault.SWALLOWS):
+        assert insert(http).status_code == 200
+        assert http.post("/", content="SELECT 1").text == "1\n"
+
+    assert numbers(clickhouse) == []
+
+
 def test_a_slow_server_answers_when_it_is_mended(clickhouse: ClickHouse, http: httpx.Client) -> None:
     answers: list[str] = []
     asking = threading.Thread(target=lambda: answers.append(http.post("/", content="SELECT 1").text))
