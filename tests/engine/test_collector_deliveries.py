@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
 import pytest
 
 from tests.support.certificates import Authority
@@ -19,7 +20,7 @@ from tests.support.clickhouse import ClickHouse, Fault
 from tests.support.collector import Collector, program
 from tests.support.datadog import Datadog
 from tests.support.otlp import Generator, Report
-from tests.support.otlp_items import RUN, SEQUENCE, Signal, ids
+from tests.support.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
 from tests.support.ports import reserved
 
 pytestmark = pytest.mark.engine
@@ -133,6 +134,28 @@ def test_each_signal_is_stored_once_with_what_the_exporter_does_by_itself(
         assert {request.status for request in server.requests} == {200}
 
 
+def test_letta_reads_back_the_spans_of_a_trace_as_it_asks_for_them(run_collector: Run, tmp_path: Path) -> None:
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        wait_until_stored(server, generator.start(Signal.TRACES, count=20, rate=FAST).finish())
+
+        client = clickhouse_connect.get_client(
+            host="127.0.0.1", port=server.port, username="default", password=PASSWORD, database="otel"
+        )
+        wanted = ids("deliveries", 8).trace_id
+        found = client.query(
+            "SELECT * FROM otel_traces WHERE TraceId = %(trace_id)s AND (SpanName = 'agent_step'"
+            " OR SpanName LIKE '%%step%%' OR ParentSpanId = '') ORDER BY Timestamp ASC LIMIT %(limit)s",
+            parameters={"trace_id": wanted, "limit": 1000},
+        )
+
+    rows = [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
+    assert [row["SpanId"] for row in rows] == [ids("deliveries", number).span_id for number in range(8, 16)]
+    assert rows[0]["ResourceAttributes"] == {"service.name": SERVICE}
+    assert rows[0]["SpanAttributes"] == {RUN: "deliveries", SEQUENCE: "8"}
+    assert rows[0]["Events.Timestamp"] == []
+
+
 @pytest.mark.parametrize("fault", [Fault.REFUSES, Fault.UNAVAILABLE, Fault.UNAUTHORIZED, Fault.NOT_FOUND])
 def test_nothing_acknowledged_is_lost_while_clickhouse_is_wrong(
     run_collector: Run, tmp_path: Path, fault: Fault
@@ -162,7 +185,7 @@ def test_a_web_server_in_clickhouses_place_is_noticed_before_anything_is_inserte
 
 
 def test_an_insert_to_which_something_else_says_yes_is_lost(run_collector: Run, tmp_path: Path) -> None:
-    """Show the limit, clickhouse-go looks at the status only, and that a loss is seen: the control of the others."""
+    """Show the limit, clickhouse-go looks at the status only, and that a loss is seen: the others' control."""
     with ClickHouse(tmp_path, password=PASSWORD) as server:
         generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
         with server.failing(Fault.SWALLOWS):
