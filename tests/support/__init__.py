@@ -1,1 +1,1 @@
-"""Stand-ins and detectors for the tests: an LLM, span files, secret canaries, free ports."""
+"""Stand-ins (an LLM, ClickHouse, Datadog), a counted OTLP generator, a collector process, canaries, free ports."""

@@ -1,0 +1,262 @@
+"""The collector's own program delivers to the stand-ins what was counted; needs no Docker, only a compiler once.
+
+The configurations here are the least that exercises an exporter: they are not the profiles of `otel/`. With the
+exporter's own settings (lz4, `async_insert`) nothing has to be changed for the stand-in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+
+from tests.support.certificates import Authority
+from tests.support.clickhouse import ClickHouse, Fault
+from tests.support.collector import Collector, program
+from tests.support.datadog import Datadog
+from tests.support.otlp import Generator, Report
+from tests.support.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
+from tests.support.ports import reserved
+
+pytestmark = pytest.mark.engine
+
+PASSWORD = "p$w${x} 'odd'"
+COUNT = 5000
+FAST = 1e9
+TABLES = {
+    Signal.TRACES: ("otel.otel_traces", "SpanAttributes"),
+    Signal.METRICS: ("otel.otel_metrics_gauge", "Attributes"),
+    Signal.LOGS: ("otel.otel_logs", "LogAttributes"),
+}
+
+Run = Callable[..., Generator]
+
+
+@pytest.fixture(scope="module")
+def collector_program() -> Path:
+    return program()
+
+
+@pytest.fixture
+def run_collector(collector_program: Path, tmp_path: Path) -> Iterator[Run]:
+    """Give a function that starts a collector with one exporter, and gives a generator that sends to it."""
+    with ExitStack() as held:
+
+        def run(exporter: Mapping[str, Any], **environment: str) -> Generator:
+            otlp, health = held.enter_context(reserved(2))
+            pipeline = {"receivers": ["otlp"], "exporters": list(exporter)}
+            configuration = {
+                "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
+                "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{otlp}"}}}},
+                "exporters": exporter,
+                "service": {
+                    "extensions": ["health_check"],
+                    "telemetry": {"metrics": {"level": "none"}},
+                    "pipelines": {str(signal): pipeline for signal in Signal},
+                },
+            }
+            held.enter_context(
+                Collector(
+                    collector_program,
+                    configuration,
+                    folder=tmp_path,
+                    health=f"http://127.0.0.1:{health}",
+                    environment=environment,
+                )
+            )
+            return held.enter_context(Generator(f"127.0.0.1:{otlp}", run="deliveries"))
+
+        yield run
+
+
+def to_clickhouse(server: ClickHouse, **more: Any) -> dict[str, Any]:
+    return {
+        "clickhouse": {
+            "endpoint": server.url(),
+            "database": "otel",
+            "username": "default",
+            "password": "${env:CLICKHOUSE_PASSWORD}",
+            "create_schema": True,
+            "timeout": "10s",
+            "sending_queue": {"batch": {"flush_timeout": "200ms", "min_size": 1000, "max_size": 5000}},
+            "retry_on_failure": {"initial_interval": "50ms", "max_interval": "500ms", "max_elapsed_time": 0},
+            **more,
+        }
+    }
+
+
+def send_all(generator: Generator) -> list[Report]:
+    flows = [generator.start(signal, count=COUNT, rate=FAST) for signal in Signal]
+    return [flow.finish() for flow in flows]
+
+
+def stored(server: ClickHouse, report: Report) -> Counter[int]:
+    """Give how often each number is in the signal's table."""
+    table, attributes = TABLES[report.signal]
+    rows = server.ask(
+        f"SELECT toUInt64({attributes}['{SEQUENCE}']) AS n, count() AS times FROM {table}"  # noqa: S608
+        f" WHERE {attributes}['{RUN}'] = {{run:String}} GROUP BY n",
+        parameters={"run": report.run},
+    )
+    return Counter({row["n"]: row["times"] for row in rows})
+
+
+def wait_until_stored(server: ClickHouse, report: Report) -> Counter[int]:
+    """Wait until all is stored that was acknowledged."""
+    server.wait_until(lambda: report.acknowledged <= stored(server, report).keys())
+    return stored(server, report)
+
+
+def accept_dollars(secret: str) -> str:
+    """Write a secret as the collector's configuration wants it: what comes from a variable is expanded again."""
+    return secret.replace("$", "$$")
+
+
+def test_each_signal_is_stored_once_with_what_the_exporter_does_by_itself(
+    run_collector: Run, tmp_path: Path
+) -> None:
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        for report in send_all(generator):
+            assert report.acknowledged == frozenset(range(COUNT))
+            assert wait_until_stored(server, report) == Counter(range(COUNT))
+
+        rows = server.ask("SELECT TraceId, SpanId, ParentSpanId FROM otel.otel_traces")
+        expected = {ids("deliveries", number) for number in range(COUNT)}
+        assert {(row["TraceId"], row["SpanId"], row["ParentSpanId"]) for row in rows} == {
+            (own.trace_id, own.span_id, own.parent_id) for own in expected
+        }
+        assert {request.status for request in server.requests} == {200}
+
+
+def test_letta_reads_back_the_spans_of_a_trace_as_it_asks_for_them(run_collector: Run, tmp_path: Path) -> None:
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        wait_until_stored(server, generator.start(Signal.TRACES, count=20, rate=FAST).finish())
+
+        client = clickhouse_connect.get_client(
+            host="127.0.0.1", port=server.port, username="default", password=PASSWORD, database="otel"
+        )
+        wanted = ids("deliveries", 8).trace_id
+        found = client.query(
+            "SELECT * FROM otel_traces WHERE TraceId = %(trace_id)s AND (SpanName = 'agent_step'"
+            " OR SpanName LIKE '%%step%%' OR ParentSpanId = '') ORDER BY Timestamp ASC LIMIT %(limit)s",
+            parameters={"trace_id": wanted, "limit": 1000},
+        )
+
+    rows = [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
+    assert [row["SpanId"] for row in rows] == [ids("deliveries", number).span_id for number in range(8, 16)]
+    assert rows[0]["ResourceAttributes"] == {"service.name": SERVICE}
+    assert rows[0]["SpanAttributes"] == {RUN: "deliveries", SEQUENCE: "8"}
+    assert rows[0]["Events.Timestamp"] == []
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSES, Fault.UNAVAILABLE, Fault.UNAUTHORIZED, Fault.NOT_FOUND])
+def test_nothing_acknowledged_is_lost_while_clickhouse_is_wrong(
+    run_collector: Run, tmp_path: Path, fault: Fault
+) -> None:
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        flow = generator.start(Signal.TRACES, count=COUNT, rate=5000, batch=100)
+        flow.wait_for(1000)
+        with server.failing(fault):
+            flow.wait_for(4000)
+        report = flow.finish()
+
+        assert wait_until_stored(server, report) == Counter(report.acknowledged)
+
+
+def test_a_web_server_in_clickhouses_place_is_noticed_before_anything_is_inserted(
+    run_collector: Run, tmp_path: Path
+) -> None:
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        before = len(server.requests)
+        with server.failing(Fault.GARBAGE):
+            report = generator.start(Signal.TRACES, count=COUNT, rate=FAST).finish()
+            server.wait_until(lambda: len(server.requests) > before)
+
+        assert wait_until_stored(server, report) == Counter(range(COUNT))
+
+
+def test_an_insert_to_which_something_else_says_yes_is_lost(run_collector: Run, tmp_path: Path) -> None:
+    """Show the limit, clickhouse-go looks at the status only, and that a loss is seen: the others' control."""
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        with server.failing(Fault.SWALLOWS):
+            lost = generator.start(Signal.LOGS, count=10, rate=FAST).finish()
+            server.wait_for(lambda request: request.statement.startswith("INSERT"))
+        report = generator.start(Signal.TRACES, count=10, rate=FAST).finish()
+
+        assert wait_until_stored(server, report) == Counter(range(10))
+        assert lost.acknowledged == frozenset(range(10))
+        assert stored(server, lost) == Counter()
+
+
+def test_an_insert_whose_answer_was_lost_is_stored_twice(run_collector: Run, tmp_path: Path) -> None:
+    with ClickHouse(tmp_path, password=PASSWORD) as server:
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        with server.failing(Fault.CUTS_ANSWERS):
+            flow = generator.start(Signal.LOGS, count=10, rate=FAST)
+            server.wait_for(lambda request: request.written_rows > 0)
+        report = flow.finish()
+        server.wait_for(lambda request: request.written_rows > 0 and request.status == 200)
+
+        assert report.acknowledged == frozenset(range(10))
+        assert min(stored(server, report).values()) > 1
+
+
+def test_a_changed_password_holds_data_up_and_loses_none(run_collector: Run, tmp_path: Path) -> None:
+    with ClickHouse(tmp_path, password="new") as server:
+        server.accept("new", PASSWORD)
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        server.accept("new")
+        report = generator.start(Signal.TRACES, count=100, rate=FAST).finish()
+        server.wait_for(lambda request: request.code == 516)
+        assert stored(server, report) == Counter()
+
+        server.accept("new", PASSWORD)
+
+        assert wait_until_stored(server, report) == Counter(range(100))
+
+
+def test_tls_is_spoken_to_a_server_whose_authority_is_named(run_collector: Run, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with ClickHouse(tmp_path, password=PASSWORD, certificate=authority.issue("127.0.0.1")) as server:
+        exporter = to_clickhouse(server, tls={"ca_file": str(authority.certificate)})
+        generator = run_collector(exporter, CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        report = generator.start(Signal.LOGS, count=100, rate=FAST).finish()
+
+        assert wait_until_stored(server, report) == Counter(range(100))
+
+
+def test_datadogs_otlp_intake_gets_the_ids_that_were_sent(run_collector: Run) -> None:
+    with Datadog(api_key="key") as datadog:
+        exporter = {"otlp_http": {"endpoint": datadog.url(), "headers": {"dd-api-key": "${env:DD_API_KEY}"}}}
+        generator = run_collector(exporter, DD_API_KEY="key")
+        reports = send_all(generator)
+        datadog.wait_until(
+            lambda seen: min(len(seen.spans), len(seen.points), len(seen.logs)) >= COUNT, seconds=60
+        )
+
+    expected = Counter((own.trace_id, own.span_id) for own in (ids("deliveries", n) for n in range(COUNT)))
+    assert [len(report.acknowledged) for report in reports] == [COUNT] * 3
+    assert Counter((span.otel_trace_id, span.span_id) for span in datadog.spans) == expected
+    assert Counter((log.otel_trace_id, log.span_id) for log in datadog.logs) == expected
+    assert Counter(point.value for point in datadog.points) == Counter(range(COUNT))
+
+
+def test_datadog_refuses_a_wrong_key_and_keeps_nothing(run_collector: Run) -> None:
+    with Datadog(api_key="key") as datadog:
+        exporter = {"otlp_http": {"endpoint": datadog.url(), "headers": {"dd-api-key": "${env:DD_API_KEY}"}}}
+        generator = run_collector(exporter, DD_API_KEY="old")
+        generator.start(Signal.TRACES, count=10, rate=FAST).finish()
+        datadog.wait_until(lambda seen: len(seen.refusals) > 0)
+
+    assert datadog.deliveries == ()
+    assert {refusal.status for refusal in datadog.refusals} == {403}

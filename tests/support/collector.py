@@ -1,0 +1,128 @@
+"""Runs the collector of `images/collector` as a process of this machine, without Docker.
+
+    with Collector(program(), configuration, folder=folder, environment={…}) as collector:
+        ...
+        collector.kill()       # as `kill -9` does; `start` goes on with what is in its queue's folder
+
+The configuration must have the extension `health_check`, at the address that `health` names.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import tenacity
+import yaml
+
+from toolchain import go_modules, versions
+from toolchain.cache import Entry, content_key
+from toolchain.locations import ROOT, cache_home
+from toolchain.progress import Progress
+
+SOURCE = ROOT / "images" / "collector"
+LONGEST_START = 30.0
+LONGEST_STOP = 60.0
+
+
+def program(environ: Mapping[str, str] = os.environ) -> Path:
+    """Give the collector's program, built from its locked modules into the cache: minutes once, then nothing."""
+    files = [path for path in SOURCE.iterdir() if path.suffix in {".go", ".mod", ".sum"}]
+    entry = Entry(cache_home(environ) / f"collector-{content_key([], files, SOURCE)}")
+
+    def fill(folder: Path) -> None:
+        go = go_modules.find_go(progress, versions.read(), cache_home(environ), environ)
+        with progress.step("building the collector for tests"):
+            progress.run(
+                [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", folder / "otelcol", "."],
+                log="build-collector",
+                environment={**environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
+                directory=SOURCE,
+            )
+
+    progress = Progress()
+    entry.make(fill, progress)
+    return entry.folder / "otelcol"
+
+
+class Collector:
+    """One collector. `folder` gets its configuration and log, `health` is where it says that it is up."""
+
+    def __init__(
+        self,
+        program: Path,
+        configuration: Mapping[str, Any],
+        *,
+        folder: Path,
+        health: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.log = folder / "collector.log"
+        self._file = folder / "collector.yaml"
+        self._file.write_text(yaml.safe_dump(dict(configuration), sort_keys=False))
+        self._program = program
+        self._health = health
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it is up. Raises RuntimeError with its last words when it ends before."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, "--config", self._file],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            self._wait(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> int | None:
+        """End it as Docker does (SIGTERM), and give its exit code; None when it was not running."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            return process.wait(LONGEST_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL)."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type((httpx.TransportError, httpx.HTTPStatusError)),
+        stop=tenacity.stop_after_delay(LONGEST_START),
+        wait=tenacity.wait_fixed(0.05),
+        reraise=True,
+    )
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is not None:
+            last = "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
+            raise RuntimeError(f"the collector ended with {process.returncode}:\n{last}")
+        httpx.get(self._health, timeout=1.0).raise_for_status()

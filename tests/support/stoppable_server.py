@@ -1,0 +1,132 @@
+"""An HTTP server, a thread per connection, that can be stopped and started on its port as often as a test likes.
+
+Stopped means what a dead server means: connections are refused and those that there are cut off. The port stays
+reserved.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+BACKLOG = 128
+
+
+class StoppableServer(ThreadingHTTPServer):
+    """The server; `owner` is what its handlers work for. It is stopped at first."""
+
+    daemon_threads = True
+    block_on_close = False  # handlers may wait for what a test has to release
+    request_queue_size = BACKLOG
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        handler: type[BaseHTTPRequestHandler],
+        owner: Any,
+        *,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(address, handler, bind_and_activate=False)
+        self.server_bind()  # bound and not listening: refuses connections and keeps the port
+        self.owner = owner
+        self._context = context
+        self._open: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return int(self.server_address[1])
+
+    @property
+    def running(self) -> bool:
+        """Whether it accepts connections."""
+        return self._thread is not None
+
+    def start(self) -> None:
+        """Accept connections."""
+        if self._thread is None:
+            self.server_activate()
+            self._thread = threading.Thread(
+                target=self.serve_forever, args=(0.02,), name=type(self.owner).__name__, daemon=True
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Refuse connections, and cut off those that there are."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self.shutdown()
+        thread.join()
+        address = self.server_address
+        self.socket.close()  # with it go the connections that nobody accepted yet
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_address = address
+        self.server_bind()
+        with self._guard:
+            connections = tuple(self._open)
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self.server_close()
+
+    def server_bind(self) -> None:
+        """Bind, without the look-up of this machine's name that HTTPServer adds."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; TLS shakes hands later, in the connection's own thread."""
+        connection, address = self.socket.accept()
+        if self._context is not None:
+            connection = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with self._guard:
+            self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a connection that is over."""
+        with self._guard:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing about clients that hang up, are cut off or do not trust the certificate."""
+        if not isinstance(sys.exception(), (OSError, ValueError)):
+            super().handle_error(request, client_address)
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """A connection that says nothing on the terminal, and reads bodies in pieces too."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # without it each answer waits 40 ms for the client's delayed ACK
+    server: StoppableServer
+
+    def log_message(self, *_: Any) -> None:
+        """Keep quiet; requests are recorded."""
+
+    def read_body(self) -> bytes:
+        """Give the request's body, which has either a length or chunks."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(pieces)
