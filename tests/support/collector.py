@@ -20,12 +20,13 @@ import httpx
 import tenacity
 import yaml
 
+import otel
 from toolchain import go_modules, versions
 from toolchain.cache import Entry, content_key
 from toolchain.locations import ROOT, cache_home
 from toolchain.progress import Progress
 
-SOURCE = ROOT / "images" / "collector"
+SOURCE = ROOT / "images" / "collector" / otel.DEFAULT_VERSION
 LONGEST_START = 30.0
 LONGEST_STOP = 60.0
 
