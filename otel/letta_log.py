@@ -9,6 +9,8 @@ from __future__ import annotations
 from otel.situation import Component, Situation
 from otel.versions import Feature
 
+SERVICE_NAME = "letta-server"
+"""What the server calls itself in its traces; log lines from its files get the same."""
 LOG_DIRECTORY = "/var/log/letta"
 
 
@@ -28,7 +30,7 @@ def filelog(situation: Situation) -> Component:
         "max_log_size": "4MiB",
         # Otherwise a batch that the memory limiter refuses is dropped.
         "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
-        "resource": {"service.name": situation.service_name},
+        "resource": {"service.name": SERVICE_NAME},
         "operators": [dict(operator, on_error=quiet) for operator in _OPERATORS],
     }
 

@@ -148,8 +148,6 @@ class Situation:
     backlog: Backlog = field(default_factory=Backlog)
     log_directories: tuple[str, ...] = ("*",)
     """Folders below LOG_DIRECTORY that this collector reads, one for each server replica."""
-    service_name: str = "letta-server"
-    """What the server calls itself in its traces; log lines from its files get the same."""
 
 
 def _address(endpoint: str, what: str, ports: dict[str, int]) -> tuple[str, str, int]:

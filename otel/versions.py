@@ -40,7 +40,7 @@ SINCE: dict[Feature, str] = {
 
 DEFAULT_VERSION = "0.149.0"
 VERSIONS: tuple[str, ...] = (DEFAULT_VERSION, "0.96.0")
-"""Versions that a stack can ask for: those whose own `validate` has accepted every profile."""
+"""Versions that configurations are composed for: those whose own `validate` has accepted every profile."""
 
 VULNERABILITIES: dict[str, tuple[str, ...]] = {
     DEFAULT_VERSION: (),

@@ -87,6 +87,12 @@ def _own_caches(go: Path, cache: Path) -> dict[str, str]:
     return {"GOCACHE": str(cache / "go-build"), "GOPATH": str(cache / "go-path"), "GOFLAGS": "-modcacherw"}
 
 
+def build_environment(go: Path, environ: Mapping[str, str], *, cache: Path) -> dict[str, str]:
+    """Give the environment in which every build is the same: this Go, this machine, no settings of a person."""
+    given = {key: value for key, value in environ.items() if key not in {"GOOS", "GOARCH", "GOROOT"}}
+    return {**given, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "", **_own_caches(go, cache)}
+
+
 def build(
     progress: Progress, versions: Versions, go: Path, folder: Path, environ: Mapping[str, str], *, cache: Path
 ) -> None:
@@ -99,9 +105,7 @@ def build(
     bin_folder, built = folder / "bin", folder / "built"
     bin_folder.mkdir()
     built.mkdir()
-    environment = {**environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "", **_own_caches(go, cache)}
-    for key in ("GOOS", "GOARCH", "GOROOT"):
-        environment.pop(key, None)
+    environment = build_environment(go, environ, cache=cache)
     for number, binary in enumerate(versions.binaries, start=1):
         with progress.step(f"building {binary.output} ({number} of {len(versions.binaries)})"):
             _build_one(progress, binary, go, built / binary.output, environment)

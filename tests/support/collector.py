@@ -37,12 +37,24 @@ def program(environ: Mapping[str, str] = os.environ) -> Path:
     entry = Entry(cache_home(environ) / f"collector-{content_key([], files, SOURCE)}")
 
     def fill(folder: Path) -> None:
-        go = go_modules.find_go(progress, versions.read(), cache_home(environ), environ)
+        cache = cache_home(environ)
+        go = go_modules.find_go(progress, versions.read(), cache, environ)
         with progress.step("building the collector for tests"):
             progress.run(
-                [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", folder / "otelcol", "."],
+                [
+                    go,
+                    "build",
+                    "-mod=readonly",
+                    "-trimpath",
+                    "-buildvcs=false",
+                    "-ldflags",
+                    "-s -w",
+                    "-o",
+                    folder / "otelcol",
+                    ".",
+                ],
                 log="build-collector",
-                environment={**environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
+                environment={**go_modules.build_environment(go, environ, cache=cache), "CGO_ENABLED": "0"},
                 directory=SOURCE,
             )
 
