@@ -117,12 +117,16 @@ def _into_an_image_layer(platform: Deployment, secret: str) -> Iterator[None]:
 
 @contextmanager
 def _into_a_command_line(platform: Deployment, secret: str) -> Iterator[None]:  # noqa: ARG001
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", secret])
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
+    # A new process has no command line for a moment after it is started: wait for its first word.
+    code = "import sys; print(flush=True); sys.stdin.read()"
+    arguments = [sys.executable, "-c", code, secret]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.communicate()
 
 
 @contextmanager
