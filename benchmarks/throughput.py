@@ -25,7 +25,8 @@ TURN_TARGET = "<= 0.35x"
 OURS, UPSTREAM = "ours", "upstream's default"
 _ENVIRONMENT = {OURS: {}, UPSTREAM: {"LETTA_DISABLE_SQLALCHEMY_POOLING": "true"}}
 _REQUESTS = {
-    "list agents": Request(method="GET", path="/v1/agents/?limit=10"),
+    "list agents, 1 on the page": Request(method="GET", path="/v1/agents/?limit=1"),
+    "list agents, 10 on the page": Request(method="GET", path="/v1/agents/?limit=10"),
     "create block": Request(
         method="POST", path="/v1/blocks/", body={"label": "benchmark", "value": "A block of a benchmark."}
     ),
@@ -97,6 +98,7 @@ def _table(rounds: int, rates: dict[str, dict[str, list[float]]], turns: dict[st
             "Ours: pooled connections over TLS. Upstream's default: LETTA_DISABLE_SQLALCHEMY_POOLING=true.",
             f"{rounds} interleaved rounds of {SECONDS:.0f} s, {CONNECTIONS} connections, {AGENTS} agents in all.",
             f"Turns: one client, {TURNS} per round, a model that answers at once; spread over all turns.",
+            "What a page of agents costs grows with the agents on it; what a connection costs does not.",
         ),
     )
 
