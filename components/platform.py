@@ -213,8 +213,8 @@ class Platform(pulumi.ComponentResource):
                 ports=(
                     self._port(4317, settings.otlp_grpc_port),
                     self._port(4318, settings.otlp_http_port),
-                    self._port(otel.METRICS_PORT, settings.collector_metrics_port),
-                    self._port(otel.HEALTH_PORT, settings.collector_health_port),
+                    self._port(otel.CONTAINER.metrics_port, settings.collector_metrics_port),
+                    self._port(otel.CONTAINER.health_port, settings.collector_health_port),
                 ),
                 traces_volume=traces_volume,
                 protect_data=settings.protect_data,

@@ -9,34 +9,28 @@ from __future__ import annotations
 
 from otel.choice import Choice, choose
 from otel.composition import compose, go_memory_limit, render
-from otel.exporters import QUEUE_DIRECTORY
-from otel.fragments import DATA_DIRECTORY, HEALTH_PORT, METRICS_FILE, METRICS_PORT, TRACES_FILE
-from otel.letta_log import LOG_DIRECTORY
+from otel.errors import ConfigurationError
+from otel.fragments import METRICS_FILE, TRACES_FILE
 from otel.limits import limitations
+from otel.place import CONTAINER, Place
 from otel.profiles import PROFILES, Profile
 from otel.secrets import (
     CLICKHOUSE_PASSWORD,
     DATADOG_API_KEY,
-    SECRETS_DIRECTORY,
     SIGNOZ_INGESTION_KEY,
     secret_file,
     secret_names,
 )
-from otel.situation import Backlog, ClickHouse, ConfigurationError, Datadog, Destinations, Redaction, SigNoz
+from otel.situation import Backlog, ClickHouse, Datadog, Destinations, Redaction, SigNoz
 from otel.versions import DEFAULT_VERSION, VERSIONS, VULNERABILITIES, CollectorVersion
 
 __all__ = [
     "CLICKHOUSE_PASSWORD",
+    "CONTAINER",
     "DATADOG_API_KEY",
-    "DATA_DIRECTORY",
     "DEFAULT_VERSION",
-    "HEALTH_PORT",
-    "LOG_DIRECTORY",
     "METRICS_FILE",
-    "METRICS_PORT",
     "PROFILES",
-    "QUEUE_DIRECTORY",
-    "SECRETS_DIRECTORY",
     "SIGNOZ_INGESTION_KEY",
     "TRACES_FILE",
     "VERSIONS",
@@ -48,6 +42,7 @@ __all__ = [
     "ConfigurationError",
     "Datadog",
     "Destinations",
+    "Place",
     "Profile",
     "Redaction",
     "SigNoz",

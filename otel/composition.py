@@ -7,13 +7,14 @@ from typing import Any
 
 import yaml
 
+from otel.errors import ConfigurationError
 from otel.fragments import COMPONENTS, telemetry
+from otel.place import CONTAINER, Place
 from otel.profiles import Profile
 from otel.routes import queues, routes
 from otel.situation import (
     Backlog,
     Component,
-    ConfigurationError,
     Destinations,
     Redaction,
     Reference,
@@ -37,6 +38,7 @@ def compose(
     redaction: Redaction = Redaction.KEYS,
     backlog: Backlog | None = None,
     log_directories: tuple[str, ...] = ("*",),
+    place: Place = CONTAINER,
 ) -> dict[str, Any]:
     """Give the configuration of `profile` as a mapping, for `render`.
 
@@ -63,6 +65,7 @@ def compose(
         redaction=redaction,
         backlog=backlog or Backlog(),
         log_directories=log_directories,
+        place=place,
     )
     _refuse_a_backlog_that_does_not_fit(situation)
     made = routes(situation)

@@ -6,12 +6,12 @@ the disk.
 
 from __future__ import annotations
 
+from otel.errors import ConfigurationError
 from otel.secrets import CLICKHOUSE_PASSWORD, DATADOG_API_KEY, SIGNOZ_INGESTION_KEY, reference
-from otel.situation import Component, ConfigurationError, Situation
+from otel.situation import Component, Situation
 from otel.versions import Feature
 
 STORAGE = "file_storage"
-QUEUE_DIRECTORY = "/var/lib/otelcol/queue"
 
 # Receivers refuse large requests: gRPC's usual limit is 4 MiB, Datadog's for traces 3.2 MB.
 _LARGEST_REQUEST = 3_000_000
@@ -30,11 +30,11 @@ def file_storage(situation: Situation) -> Component:
     if situation.version.has(Feature.STORAGE_RECREATE):
         made["recreate"] = True
     return {
-        "directory": QUEUE_DIRECTORY,
+        "directory": situation.place.queue_directory,
         **made,
         "timeout": "10s",
         "fsync": True,
-        "compaction": {"on_rebound": True, "directory": QUEUE_DIRECTORY},
+        "compaction": {"on_rebound": True, "directory": situation.place.queue_directory},
     }
 
 
@@ -47,7 +47,7 @@ def clickhouse(situation: Situation, signal: str) -> Component:
         "endpoint": target.address,
         "database": target.database,
         "username": target.username,
-        "password": reference(CLICKHOUSE_PASSWORD),
+        "password": reference(CLICKHOUSE_PASSWORD, situation.place),
     }
     if situation.version.has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
         component["create_schema"] = False
@@ -71,7 +71,7 @@ def signoz(situation: Situation, signal: str) -> Component:
     return {
         "endpoint": target.address,
         **({"tls": {"insecure": True}} if target.plain else {}),
-        "headers": {"signoz-ingestion-key": reference(SIGNOZ_INGESTION_KEY)},
+        "headers": {"signoz-ingestion-key": reference(SIGNOZ_INGESTION_KEY, situation.place)},
         "timeout": "10s",
         **_delivery(situation, signal, _BY_BYTES),
     }
@@ -81,7 +81,7 @@ def datadog_over_otlp(situation: Situation, signal: str) -> Component:
     """Send OTLP over HTTP to Datadog's intake, which derives paths (`/v1/traces`, …) from one endpoint."""
     return {
         "endpoint": f"https://otlp.{_datadog_site(situation)}",
-        "headers": {"dd-api-key": reference(DATADOG_API_KEY)},
+        "headers": {"dd-api-key": reference(DATADOG_API_KEY, situation.place)},
         "timeout": "10s",
         **_delivery(situation, signal, _BY_BYTES),
     }
@@ -90,7 +90,7 @@ def datadog_over_otlp(situation: Situation, signal: str) -> Component:
 def datadog(situation: Situation, signal: str) -> Component:
     """Send with Datadog's own exporter. Its traces are never tried again, whatever is written here."""
     return {
-        "api": {"site": _datadog_site(situation), "key": reference(DATADOG_API_KEY)},
+        "api": {"site": _datadog_site(situation), "key": reference(DATADOG_API_KEY, situation.place)},
         # A collector in a container is no host of theirs.
         "host_metadata": {"enabled": False},
         **(_RESOURCE_NAMES if signal == "traces" else {}),

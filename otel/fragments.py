@@ -12,22 +12,27 @@ from otel.redaction import transform
 from otel.situation import Component, Situation
 from otel.versions import Feature
 
-DATA_DIRECTORY = "/var/lib/otelcol"
 TRACES_FILE = "traces.json"
 METRICS_FILE = "metrics.json"
-GRPC_PORT, HTTP_PORT, HEALTH_PORT, METRICS_PORT = 4317, 4318, 13133, 8888
 LARGEST_REQUEST_MIB = 16
 
 
-def otlp(_: Situation) -> Component:
-    """Receive OTLP. All interfaces, because the container's networks decide who can reach it.
+def otlp(situation: Situation) -> Component:
+    """Receive OTLP.
 
     The server's spans may carry 2 MB in one attribute, and a batch of them more than gRPC's usual 4 MiB.
     """
+    place = situation.place
     return {
         "protocols": {
-            "grpc": {"endpoint": f"0.0.0.0:{GRPC_PORT}", "max_recv_msg_size_mib": LARGEST_REQUEST_MIB},
-            "http": {"endpoint": f"0.0.0.0:{HTTP_PORT}", "max_request_body_size": LARGEST_REQUEST_MIB << 20},
+            "grpc": {
+                "endpoint": f"{place.address}:{place.grpc_port}",
+                "max_recv_msg_size_mib": LARGEST_REQUEST_MIB,
+            },
+            "http": {
+                "endpoint": f"{place.address}:{place.http_port}",
+                "max_request_body_size": LARGEST_REQUEST_MIB << 20,
+            },
         }
     }
 
@@ -89,35 +94,36 @@ def batch_datadog(_: Situation) -> Component:
 
 
 def file(name: str) -> Callable[[Situation], Component]:
-    """Write JSON lines to a file in the data directory: 100 MB each, 5 old ones, at most 7 days."""
+    """Write JSON lines to a file in the place's data directory: 100 MB each, 5 old ones, at most 7 days."""
 
     def component(situation: Situation) -> Component:
         made = {"create_directory": True} if situation.version.has(Feature.FILE_CREATE_DIRECTORY) else {}
         rotation = {"max_megabytes": 100, "max_days": 7, "max_backups": 5}
-        return {"path": f"{DATA_DIRECTORY}/{name}", **made, "rotation": rotation}
+        return {"path": f"{situation.place.data_directory}/{name}", **made, "rotation": rotation}
 
     return component
 
 
-def health_check(_: Situation) -> Component:
+def health_check(situation: Situation) -> Component:
     """Answer health checks; recent versions listen on localhost only unless told otherwise."""
-    return {"endpoint": f"0.0.0.0:{HEALTH_PORT}"}
+    return {"endpoint": f"{situation.place.address}:{situation.place.health_port}"}
 
 
 def telemetry(situation: Situation) -> Component:
     """Give the collector's own logs and metrics; `without_…` keeps metric names equal across versions."""
     metrics: Component = {"level": "normal"}
+    place = situation.place
     if situation.version.has(Feature.METRICS_READERS):
         exporter = {
-            "host": "0.0.0.0",  # noqa: S104 - see otlp()
-            "port": METRICS_PORT,
+            "host": place.address,
+            "port": place.metrics_port,
             "without_type_suffix": True,
             "without_units": True,
             "without_scope_info": True,
         }
         metrics["readers"] = [{"pull": {"exporter": {"prometheus": exporter}}}]
     else:
-        metrics["address"] = f"0.0.0.0:{METRICS_PORT}"
+        metrics["address"] = f"{place.address}:{place.metrics_port}"
     return {"logs": {"level": situation.level, "encoding": "json"}, "metrics": metrics}
 
 

@@ -11,7 +11,6 @@ from otel.versions import Feature
 
 SERVICE_NAME = "letta-server"
 """What the server calls itself in its traces; log lines from its files get the same."""
-LOG_DIRECTORY = "/var/log/letta"
 
 
 def filelog(situation: Situation) -> Component:
@@ -22,7 +21,9 @@ def filelog(situation: Situation) -> Component:
     """
     quiet = "send_quiet" if situation.version.has(Feature.QUIET_OPERATORS) else "send"
     return {
-        "include": [f"{LOG_DIRECTORY}/{directory}/Letta.log*" for directory in situation.log_directories],
+        "include": [
+            f"{situation.place.log_directory}/{directory}/Letta.log*" for directory in situation.log_directories
+        ],
         "include_file_path": True,
         "storage": "file_storage",
         # Otherwise lines from before the first start are skipped.

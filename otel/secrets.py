@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 
+from otel.errors import ConfigurationError
+from otel.place import Place
 from otel.profiles import Profile
-from otel.situation import ConfigurationError, Reference
+from otel.situation import Reference
 from otel.versions import DEFAULT_VERSION, CollectorVersion, Feature
 
-SECRETS_DIRECTORY = "/run/secrets/otelcol"
 CLICKHOUSE_PASSWORD = "clickhouse-password"  # noqa: S105 - a file's name
 DATADOG_API_KEY = "datadog-api-key"
 SIGNOZ_INGESTION_KEY = "signoz-ingestion-key"
@@ -25,14 +26,14 @@ _OF_EXPORTER = {
 
 
 def secret_names(profile: Profile) -> tuple[str, ...]:
-    """Names of the secret files that `profile` reads, below SECRETS_DIRECTORY."""
+    """Names of the secret files that `profile` reads, in the place's folder of secrets."""
     exporters = [exporter for pipeline in profile.pipelines for exporter in pipeline.exporters]
     return tuple(dict.fromkeys(_OF_EXPORTER[name] for name in exporters if name in _OF_EXPORTER))
 
 
-def reference(name: str) -> Reference:
+def reference(name: str, place: Place) -> Reference:
     """Text that stands for the secret in a configuration."""
-    return Reference(f"${{file:{SECRETS_DIRECTORY}/{name}}}")
+    return Reference(f"${{file:{place.secrets_directory}/{name}}}")
 
 
 def secret_file(value: str, *, version: str = DEFAULT_VERSION) -> str:

@@ -8,14 +8,12 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from otel.errors import ConfigurationError
+from otel.place import CONTAINER, Place
 from otel.profiles import Profile
 from otel.versions import CollectorVersion
 
 Component = dict[str, Any]
-
-
-class ConfigurationError(ValueError):
-    """A configuration that cannot be composed; the message says what was asked for and what there is."""
 
 
 class Reference(str):
@@ -147,7 +145,8 @@ class Situation:
     redaction: Redaction = Redaction.KEYS
     backlog: Backlog = field(default_factory=Backlog)
     log_directories: tuple[str, ...] = ("*",)
-    """Folders below LOG_DIRECTORY that this collector reads, one for each server replica."""
+    """Folders below `place.log_directory` that this collector reads, one for each server replica."""
+    place: Place = CONTAINER
 
 
 def _address(endpoint: str, what: str, ports: dict[str, int]) -> tuple[str, str, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from otel.situation import ClickHouse, ConfigurationError
+from otel.errors import ConfigurationError
+from otel.situation import ClickHouse
 
 TABLES = (
     "otel_traces",

@@ -40,7 +40,7 @@ def _validate(engine: docker.DockerClient, image: str, files: dict[str, str]) ->
 
 def _files(profile: otel.Profile) -> dict[str, str]:
     secrets = {
-        f"{otel.SECRETS_DIRECTORY}/{name}".lstrip("/"): otel.secret_file("0123 $x ${env:HOME}")
+        f"{otel.CONTAINER.secrets_directory}/{name}".lstrip("/"): otel.secret_file("0123 $x ${env:HOME}")
         for name in otel.secret_names(profile)
     }
     return {"etc/otelcol/config.yaml": example(profile, version=otel.DEFAULT_VERSION), **secrets}

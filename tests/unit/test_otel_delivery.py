@@ -119,7 +119,10 @@ def test_a_backlog_of_nothing_is_refused() -> None:
 def test_secrets_are_read_from_files_and_only_from_those_that_the_profile_names(name: str, version: str) -> None:
     text = otel.render(composed(name, version=version))
 
-    named = {f"${{file:{otel.SECRETS_DIRECTORY}/{secret}}}" for secret in otel.secret_names(otel.PROFILES[name])}
+    named = {
+        f"${{file:{otel.CONTAINER.secrets_directory}/{secret}}}"
+        for secret in otel.secret_names(otel.PROFILES[name])
+    }
     assert {line.split(": ", 1)[1] for line in text.splitlines() if "${file:" in line} == named
 
 
@@ -250,3 +253,28 @@ def test_what_a_choice_cannot_give_is_said() -> None:
 def test_every_version_says_its_known_vulnerabilities() -> None:
     assert set(otel.VULNERABILITIES) == set(otel.VERSIONS)
     assert len(otel.VULNERABILITIES["0.96.0"]) == 2
+
+
+def test_a_collector_outside_of_a_container_uses_the_addresses_and_folders_that_it_is_given() -> None:
+    place = otel.Place(
+        address="127.0.0.1",
+        grpc_port=1,
+        http_port=2,
+        health_port=3,
+        metrics_port=4,
+        data_directory="/here/data",
+        secrets_directory="/here/secrets",
+        log_directory="/here/logs",
+    )
+    for version in otel.VERSIONS:
+        text = otel.render(composed("clickhouse-prod", version=version, place=place))
+
+        assert "0.0.0.0" not in text  # noqa: S104
+        assert "/var/" not in text
+        assert "/run/" not in text
+
+
+@pytest.mark.parametrize("folder", ["relative", "/with/${env:HOME}", "/with/*", "/with}"])
+def test_a_folder_that_the_collector_would_read_otherwise_is_refused(folder: str) -> None:
+    with pytest.raises(otel.ConfigurationError, match="absolute path"):
+        otel.Place(data_directory=folder)
