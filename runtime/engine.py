@@ -71,7 +71,7 @@ def _health(check: HealthCheck) -> docker.ContainerHealthcheckArgs:
 def _job_health(deadline_seconds: int) -> HealthCheck:
     # The provider ignores exit codes, but waits for health: a JOB is healthy once it has succeeded.
     return HealthCheck(
-        command=("test", "-e", f"{JOB_FOLDER}/succeeded"),
+        command=("run-job", "--succeeded"),
         interval_seconds=1,
         start_period_seconds=deadline_seconds,
     )
@@ -165,7 +165,7 @@ class EngineRuntime:
         is_job = spec.rollout is Rollout.JOB
         labels = self._labels(spec.service)
         needed: list[pulumi.Resource] = list(depends_on)
-        mounts: list[Mount] = list(spec.mounts)
+        files: list[Mount] = []
         for bundle in spec.bundles:
             mount, complete = bundles.create(
                 f"{name}-{bundle.name}",
@@ -176,8 +176,9 @@ class EngineRuntime:
                 labels=self._labels(f"{spec.service}-files"),
                 parent=parent,
             )
-            mounts.append(mount)
+            files.append(mount)
             needed.append(complete)
+        mounts = [*spec.mounts, *files]
         tmpfs = [*spec.tmpfs, *([Tmpfs(path=JOB_FOLDER, size_mb=1)] if is_job else [])]
         health = _job_health(spec.deadline_seconds) if is_job else spec.health
         container = docker.Container(
@@ -229,7 +230,7 @@ class EngineRuntime:
                 hooks=pulumi.ResourceHookBinding(before_create=[self._watch]),
             ),
         )
-        return RunningService(name=container.name, resource=container)
+        return RunningService(name=container.name, resource=container, files=tuple(files))
 
 
 def _first_host(subnet: str) -> object:

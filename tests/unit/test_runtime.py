@@ -79,7 +79,7 @@ def test_a_job_is_healthy_when_it_has_succeeded_and_is_not_restarted(deploy: Dep
     assert container.value("restart") == "no"
     assert container.value("mustRun") is False
     assert container.value("wait") is True
-    assert container.value("healthcheck")["tests"] == ["CMD", "test", "-e", "/run/job/succeeded"]
+    assert container.value("healthcheck")["tests"] == ["CMD", "run-job", "--succeeded"]
     assert "/run/job" in container.value("tmpfs")
 
 

@@ -1,0 +1,129 @@
+// Command create-schema gives ClickHouse the statements of a file, one after the other, over HTTP.
+//
+// Environment: CLICKHOUSE_ENDPOINT (scheme, host, port), CLICKHOUSE_USERNAME, PATIENCE_SECONDS (how long to wait
+// for a ClickHouse that does not answer). Files below /run/schema: statements.json (a list of texts), password.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	folder      = "/run/schema/"
+	interval    = 2 * time.Second
+	longestText = 600
+)
+
+// refused is an answer that waiting does not change.
+type refused struct{ reason string }
+
+func (r refused) Error() string { return r.reason }
+
+type server struct {
+	endpoint, user, password string
+	client                   http.Client
+}
+
+func main() {
+	var statements []string
+	text := read("statements.json")
+	if err := json.Unmarshal([]byte(text), &statements); err != nil {
+		stop(fmt.Errorf("%sstatements.json: %w", folder, err))
+	}
+	seconds, err := strconv.Atoi(os.Getenv("PATIENCE_SECONDS"))
+	if err != nil {
+		stop(fmt.Errorf("PATIENCE_SECONDS: %w", err))
+	}
+	clickhouse := server{
+		endpoint: strings.TrimRight(os.Getenv("CLICKHOUSE_ENDPOINT"), "/"),
+		user:     os.Getenv("CLICKHOUSE_USERNAME"),
+		password: read("password"),
+		client:   http.Client{Timeout: 30 * time.Second},
+	}
+	deadline := time.Now().Add(time.Duration(seconds) * time.Second)
+	for number, statement := range statements {
+		if err := clickhouse.patiently(statement, deadline); err != nil {
+			stop(fmt.Errorf("statement %d of %d: %w", number+1, len(statements), err))
+		}
+	}
+	fmt.Printf("create-schema: %d statements done at %s\n", len(statements), clickhouse.endpoint)
+}
+
+func (s server) patiently(statement string, deadline time.Time) error {
+	told := false
+	for {
+		err := s.run(statement)
+		var final refused
+		if err == nil || errors.As(err, &final) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("ClickHouse does not answer; the next update tries again: %w", err)
+		}
+		if !told {
+			fmt.Fprintln(os.Stderr, "create-schema: waiting:", err)
+			told = true
+		}
+		time.Sleep(interval)
+	}
+}
+
+func (s server) run(statement string) error {
+	request, err := http.NewRequest(http.MethodPost, s.endpoint+"/", strings.NewReader(statement))
+	if err != nil {
+		return refused{err.Error()}
+	}
+	request.Header.Set("X-ClickHouse-User", s.user)
+	request.Header.Set("X-ClickHouse-Key", s.password)
+	response, err := s.client.Do(request)
+	if err != nil {
+		if strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: ") {
+			return refused{"TLS: " + err.Error()}
+		}
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, longestText))
+	if err != nil {
+		return err
+	}
+	code := response.Header.Get("X-ClickHouse-Exception-Code")
+	said := fmt.Sprintf("%s %s", response.Status, strings.TrimSpace(string(answer)))
+	switch {
+	case response.StatusCode == http.StatusOK && code == "":
+		return nil
+	case response.StatusCode == http.StatusUnauthorized || code == "516" || code == "194" || code == "193":
+		return refused{"ClickHouse does not accept user or password (letta:clickhouseUsername, " +
+			"letta:clickhousePassword): " + said}
+	case code == "497":
+		return refused{"the user may not create tables (letta:clickhouseUsername): " + said}
+	case response.StatusCode == http.StatusNotFound && code == "":
+		return refused{"what answers there is not ClickHouse's HTTP interface (letta:clickhouseEndpoint): " + said}
+	case response.StatusCode >= 500 && code == "", response.StatusCode == http.StatusTooManyRequests:
+		// A proxy in front of it, or a server that starts.
+		return errors.New(said)
+	default:
+		return refused{said}
+	}
+}
+
+func read(name string) string {
+	content, err := os.ReadFile(folder + name)
+	if err != nil {
+		stop(err)
+	}
+	return string(content)
+}
+
+func stop(err error) {
+	fmt.Fprintln(os.Stderr, "create-schema:", err)
+	os.Exit(1)
+}

@@ -1,0 +1,83 @@
+// Command run-job runs a command once and lets the outside see how it ended, as the script of that name does in
+// images that have a shell:
+//
+//	run-job COMMAND...    runs it; when it has succeeded, the mark appears and the container stays for a moment
+//	run-job --succeeded   ends with 0 when the mark is there: the health check of a JOB
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+const (
+	mark = "/run/job/succeeded"
+	// Long enough for a slow health check to see the mark.
+	linger = 15 * time.Second
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "run-job: no command given")
+		os.Exit(64)
+	}
+	if os.Args[1] == "--succeeded" {
+		if _, err := os.Stat(mark); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	// A container that is started a second time must not look successful before it is.
+	if err := os.Remove(mark); err != nil && !errors.Is(err, os.ErrNotExist) {
+		fail(73, err)
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	run(os.Args[1:], signals)
+	if err := os.WriteFile(mark, nil, 0o644); err != nil {
+		fail(73, err)
+	}
+	fmt.Printf("run-job: %s succeeded\n", os.Args[1])
+	select {
+	case <-signals:
+	case <-time.After(linger):
+	}
+}
+
+// run ends this process with the command's exit code unless that is 0.
+func run(command []string, signals <-chan os.Signal) {
+	child := exec.Command(command[0], command[1:]...)
+	child.Stdout, child.Stderr = os.Stdout, os.Stderr
+	if err := child.Start(); err != nil {
+		fail(127, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	for {
+		select {
+		case <-signals:
+			_ = child.Process.Signal(syscall.SIGTERM)
+		case err := <-ended:
+			if err == nil {
+				return
+			}
+			code := 1
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && exit.ExitCode() > 0 {
+				code = exit.ExitCode()
+			}
+			fmt.Fprintf(os.Stderr, "run-job: %s failed with exit code %d\n", command[0], code)
+			os.Exit(code)
+		}
+	}
+}
+
+func fail(code int, err error) {
+	fmt.Fprintln(os.Stderr, "run-job:", err)
+	os.Exit(code)
+}

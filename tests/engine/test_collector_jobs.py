@@ -1,0 +1,180 @@
+"""The programs beside the collector in its image: what JOBs run."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import docker
+import pytest
+
+import otel
+import otel.clickhouse
+from tests.engine.conftest import EVERYWHERE
+from tests.support.clickhouse import ClickHouse, Fault
+from tests.support.stoppable_server import StoppableServer
+
+pytestmark = pytest.mark.engine
+
+PASSWORD = "p$w${x} 'odd'"
+
+Job = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def job(engine: docker.DockerClient, images: dict[str, str]) -> Job:
+    """Give a function that runs a program of the collector's image, and gives exit code and output."""
+
+    def run(*command: str, files: dict[str, str] | None = None, **environment: str) -> tuple[int, str]:
+        container = engine.containers.create(
+            images["collector"], list(command[1:]), entrypoint=command[0], environment=environment
+        )
+        try:
+            packed = io.BytesIO()
+            with tarfile.open(fileobj=packed, mode="w") as archive:
+                for name, content in (files or {}).items():
+                    entry = tarfile.TarInfo(name)
+                    entry.size, entry.mode = len(content.encode()), 0o444
+                    archive.addfile(entry, io.BytesIO(content.encode()))
+            container.put_archive("/", packed.getvalue())
+            container.start()
+            code = container.wait(timeout=120)["StatusCode"]
+            return code, container.logs().decode()
+        finally:
+            container.remove(force=True, v=True)
+
+    return run
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ClickHouse]:
+    with ClickHouse(tmp_path, password=PASSWORD, host=EVERYWHERE) as clickhouse:
+        yield clickhouse
+
+
+@pytest.fixture
+def create_schema(job: Job, server: ClickHouse, host_address: str) -> Job:
+    """Give a function that runs the schema's JOB against the server."""
+
+    def run(password: str = PASSWORD, patience: str = "3") -> tuple[int, str]:
+        endpoint = server.url(host_address)
+        statements = otel.clickhouse.statements(otel.ClickHouse(endpoint=endpoint), retention_days=30)
+        return job(
+            "create-schema",
+            files={"run/schema/statements.json": json.dumps(statements), "run/schema/password": password},
+            CLICKHOUSE_ENDPOINT=endpoint,
+            CLICKHOUSE_USERNAME="default",
+            PATIENCE_SECONDS=patience,
+        )
+
+    return run
+
+
+def test_the_schema_is_made_and_may_be_made_again(create_schema: Job, server: ClickHouse) -> None:
+    for _ in range(2):
+        code, printed = create_schema()
+        assert code == 0, printed
+
+    tables = {row["name"] for row in server.ask("SELECT name FROM system.tables WHERE database = 'otel'")}
+    assert set(otel.clickhouse.TABLES) <= tables
+    assert server.ask("SELECT Version FROM otel.otel_schema") == [{"Version": otel.clickhouse.SCHEMA_VERSION}]
+
+
+def test_a_wrong_password_ends_the_job_at_once_with_the_setting_and_without_the_password(
+    create_schema: Job, server: ClickHouse
+) -> None:
+    code, printed = create_schema(password="wrong-and-secret", patience="60")
+
+    assert code == 1
+    assert "letta:clickhousePassword" in printed
+    assert "wrong-and-secret" not in printed
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault.REFUSES, "ClickHouse does not answer"),
+        (Fault.UNAVAILABLE, "ClickHouse does not answer"),
+        (Fault.NOT_FOUND, "letta:clickhouseEndpoint"),
+    ],
+)
+def test_a_clickhouse_that_is_wrong_fails_the_job_with_the_reason(
+    create_schema: Job, server: ClickHouse, fault: Fault, words: str
+) -> None:
+    with server.failing(fault):
+        code, printed = create_schema()
+
+    assert code == 1
+    assert words in printed
+
+
+class _Metrics(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body: bytes = self.server.owner.encode()  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("metrics", "code", "words"),
+    [
+        (
+            'otelcol_receiver_accepted_spans{receiver="otlp",transport="grpc"} 70\n'
+            'otelcol_exporter_sent_spans{exporter="clickhouse/traces"} 70\n'
+            'otelcol_exporter_queue_size{data_type="traces",exporter="clickhouse/traces"} 0\n',
+            0,
+            "70 spans taken, 70 sent by clickhouse/traces",
+        ),
+        ("otelcol_process_uptime 5\n", 0, "nothing came in"),
+        (
+            'otelcol_receiver_accepted_spans{receiver="otlp"} 70\n'
+            'otelcol_exporter_queue_size{data_type="traces",exporter="clickhouse/traces"} 512\n',
+            1,
+            "clickhouse/traces has sent nothing of what waits in its queue of spans",
+        ),
+        (
+            'otelcol_exporter_sent_spans{exporter="clickhouse/traces"} 70\n'
+            'otelcol_exporter_enqueue_failed_spans{exporter="clickhouse/traces"} 1\n',
+            1,
+            "clickhouse/traces could not put 1 spans into its queue",
+        ),
+    ],
+    ids=["delivers", "idle", "stuck", "loses"],
+)
+def test_a_watch_fails_only_when_something_is_lost_or_nothing_is_delivered(
+    job: Job, host_address: str, metrics: str, code: int, words: str
+) -> None:
+    server = StoppableServer((EVERYWHERE, 0), _Metrics, metrics)
+    server.start()
+    try:
+        ended, printed = job("watch-delivery", "1", f"http://{host_address}:{server.port}/metrics")
+    finally:
+        server.close()
+
+    assert (ended, words in printed) == (code, True), printed
+
+
+def test_a_watch_of_a_collector_that_is_gone_fails(job: Job) -> None:
+    code, printed = job("watch-delivery", "1", "http://127.0.0.1:1/metrics")
+
+    assert code == 1
+    assert "cannot be read" in printed
+
+
+def test_a_job_that_fails_ends_with_its_commands_code_and_never_succeeds(job: Job) -> None:
+    code, printed = job("run-job", "watch-delivery")
+
+    assert code == 1
+    assert "run-job: watch-delivery failed with exit code 1" in printed
+    assert job("run-job", "--succeeded")[0] == 1
+    assert job("run-job")[0] == 64
