@@ -14,15 +14,17 @@ from otel.fragments import METRICS_FILE, TRACES_FILE
 from otel.limits import limitations
 from otel.place import CONTAINER, Place
 from otel.profiles import PROFILES, Profile
+from otel.routes import queues
 from otel.secrets import (
     CLICKHOUSE_PASSWORD,
     DATADOG_API_KEY,
+    OTLP_TOKEN,
     SIGNOZ_INGESTION_KEY,
     secret_file,
     secret_names,
 )
-from otel.situation import Backlog, ClickHouse, Datadog, Destinations, Redaction, SigNoz
-from otel.versions import DEFAULT_VERSION, VERSIONS, VULNERABILITIES, CollectorVersion
+from otel.situation import Backlog, ClickHouse, Datadog, Destinations, Reception, Redaction, SigNoz
+from otel.versions import DEFAULT_VERSION, VERSIONS, VULNERABILITIES, CollectorVersion, Feature
 
 __all__ = [
     "CLICKHOUSE_PASSWORD",
@@ -30,6 +32,7 @@ __all__ = [
     "DATADOG_API_KEY",
     "DEFAULT_VERSION",
     "METRICS_FILE",
+    "OTLP_TOKEN",
     "PROFILES",
     "SIGNOZ_INGESTION_KEY",
     "TRACES_FILE",
@@ -42,14 +45,17 @@ __all__ = [
     "ConfigurationError",
     "Datadog",
     "Destinations",
+    "Feature",
     "Place",
     "Profile",
+    "Reception",
     "Redaction",
     "SigNoz",
     "choose",
     "compose",
     "go_memory_limit",
     "limitations",
+    "queues",
     "render",
     "secret_file",
     "secret_names",

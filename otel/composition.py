@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from otel.errors import ConfigurationError
-from otel.fragments import COMPONENTS, telemetry
+from otel.fragments import COMPONENTS, TOKEN_EXTENSION, telemetry
 from otel.place import CONTAINER, Place
 from otel.profiles import Profile
 from otel.routes import queues, routes
@@ -16,6 +16,7 @@ from otel.situation import (
     Backlog,
     Component,
     Destinations,
+    Reception,
     Redaction,
     Reference,
     Situation,
@@ -39,6 +40,7 @@ def compose(
     backlog: Backlog | None = None,
     log_directories: tuple[str, ...] = ("*",),
     place: Place = CONTAINER,
+    reception: Reception | None = None,
 ) -> dict[str, Any]:
     """Give the configuration of `profile` as a mapping, for `render`.
 
@@ -66,12 +68,13 @@ def compose(
         backlog=backlog or Backlog(),
         log_directories=log_directories,
         place=place,
+        reception=reception or Reception(),
     )
     _refuse_a_backlog_that_does_not_fit(situation)
     made = routes(situation)
     pipelines = {
         pipeline.signal: {
-            "receivers": list(pipeline.receivers),
+            "receivers": _received(pipeline.receivers, situation),
             "processors": list(pipeline.processors),
             "exporters": list(pipeline.exporters),
         }
@@ -87,19 +90,26 @@ def compose(
     connectors = [name for name in used["receivers"] if name in COMPONENTS["connectors"]]
     for kind in ("receivers", "exporters"):
         used[kind] = [name for name in used[kind] if name not in connectors]
-    parts = {"extensions": list(profile.extensions)} | used | ({"connectors": connectors} if connectors else {})
+    extensions = [*profile.extensions, *([TOKEN_EXTENSION] if situation.reception.token else [])]
+    parts = {"extensions": extensions} | used | ({"connectors": connectors} if connectors else {})
     return {kind: _section(kind, names, situation) for kind, names in parts.items()} | {
         "service": {
-            "extensions": list(profile.extensions),
+            "extensions": extensions,
             "telemetry": telemetry(situation),
             "pipelines": pipelines,
         }
     }
 
 
+def _received(receivers: Iterable[str], situation: Situation) -> list[str]:
+    """Give those from outside the same pipelines as the servers."""
+    beside = {"otlp": ["otlp", "otlp/outside"]} if situation.reception.token else {}
+    return [one for name in receivers for one in beside.get(name, [name])]
+
+
 def _refuse_a_backlog_that_does_not_fit(situation: Situation) -> None:
     backlog = situation.backlog
-    needed = backlog.needed_bytes(queues(situation))
+    needed = backlog.needed_bytes(queues(situation.profile))
     if needed > backlog.disk_bytes:
         raise ConfigurationError(
             f"the queues of profile {situation.profile.name} need {needed} bytes of disk for"

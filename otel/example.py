@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from otel.composition import compose, render
 from otel.profiles import Profile
-from otel.situation import ClickHouse, Datadog, Destinations, Redaction, SigNoz
+from otel.situation import ClickHouse, Datadog, Destinations, Reception, Redaction, SigNoz
 
 DESTINATIONS = Destinations(
     clickhouse=ClickHouse(endpoint="https://clickhouse.example:8443"),
@@ -24,5 +24,6 @@ def example(profile: Profile, *, version: str) -> str:
         device_id="example-device",
         redaction=Redaction.CONTENT,
         log_directories=("replica-1", "replica-2"),
+        reception=Reception(tls=True, token=True),
     )
     return render(config)

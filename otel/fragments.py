@@ -9,32 +9,62 @@ from types import MappingProxyType
 from otel import exporters
 from otel.letta_log import filelog
 from otel.redaction import transform
+from otel.secrets import OTLP_TOKEN, reference
 from otel.situation import Component, Situation
 from otel.versions import Feature
 
 TRACES_FILE = "traces.json"
 METRICS_FILE = "metrics.json"
 LARGEST_REQUEST_MIB = 16
+TOKEN_EXTENSION = "bearertokenauth/outside"  # noqa: S105 - a component's name
 
 
 def otlp(situation: Situation) -> Component:
-    """Receive OTLP.
+    """Receive OTLP from servers; from outside, too, where no token is asked for."""
+    return _otlp(situation, situation.place.grpc_port, situation.place.http_port)
+
+
+def otlp_outside(situation: Situation) -> Component:
+    """Receive OTLP from whoever shows the token."""
+    place = situation.place
+    made = _otlp(situation, place.outside_grpc_port, place.outside_http_port)
+    for protocol in made["protocols"].values():
+        protocol["auth"] = {"authenticator": TOKEN_EXTENSION}
+    return made
+
+
+def _otlp(situation: Situation, grpc_port: int, http_port: int) -> Component:
+    """Listen on two ports.
 
     The server's spans may carry 2 MB in one attribute, and a batch of them more than gRPC's usual 4 MiB.
     """
     place = situation.place
+    certificates = place.certificates_directory
+    tls = {
+        "cert_file": f"{certificates}/server.pem",
+        "key_file": f"{certificates}/server-key.pem",
+        "reload_interval": "1h",
+    }
+    common: Component = {"tls": tls} if situation.reception.tls else {}
     return {
         "protocols": {
             "grpc": {
-                "endpoint": f"{place.address}:{place.grpc_port}",
+                "endpoint": f"{place.address}:{grpc_port}",
                 "max_recv_msg_size_mib": LARGEST_REQUEST_MIB,
+                **common,
             },
             "http": {
-                "endpoint": f"{place.address}:{place.http_port}",
+                "endpoint": f"{place.address}:{http_port}",
                 "max_request_body_size": LARGEST_REQUEST_MIB << 20,
+                **common,
             },
         }
     }
+
+
+def token(situation: Situation) -> Component:
+    """Know the token of clients from outside."""
+    return {"scheme": "Bearer", "token": reference(OTLP_TOKEN, situation.place)}
 
 
 def memory_limiter(situation: Situation) -> Component:
@@ -133,8 +163,12 @@ _SIGNALS = ("traces", "metrics", "logs")
 # So `filelog` and `otlp` keep the names that all versions know; recent ones warn at their start that they are old.
 COMPONENTS: Mapping[str, Mapping[str, Callable[[Situation], Component]]] = MappingProxyType(
     {
-        "extensions": {"health_check": health_check, "file_storage": exporters.file_storage},
-        "receivers": {"otlp": otlp, "filelog/letta": filelog},
+        "extensions": {
+            "health_check": health_check,
+            "file_storage": exporters.file_storage,
+            TOKEN_EXTENSION: token,
+        },
+        "receivers": {"otlp": otlp, "otlp/outside": otlp_outside, "filelog/letta": filelog},
         "processors": {
             "memory_limiter": memory_limiter,
             "filter/probes": filter_probes,

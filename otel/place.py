@@ -19,14 +19,24 @@ class Place:
     http_port: int = 4318
     health_port: int = 13133
     metrics_port: int = 8888
+    outside_grpc_port: int = 4327
+    outside_http_port: int = 4328
+    """For clients that have to show a token."""
     data_directory: str = "/var/lib/otelcol"
     """What the file exporters write; `queue_directory` lies below it."""
     secrets_directory: str = "/run/secrets/otelcol"
+    certificates_directory: str = "/var/lib/certificates"
+    """`server.pem` and `server-key.pem`, which may be replaced at any time."""
     log_directory: str = "/var/log/letta"
     """A folder for each server replica, with its log files."""
 
     def __post_init__(self) -> None:
-        for folder in (self.data_directory, self.secrets_directory, self.log_directory):
+        for folder in (
+            self.data_directory,
+            self.secrets_directory,
+            self.certificates_directory,
+            self.log_directory,
+        ):
             # The collector expands `$` and braces in references to files, and globs in paths of logs.
             if not folder.startswith("/") or any(character in folder for character in "${}*?[]\\\n"):
                 raise ConfigurationError(

@@ -36,6 +36,18 @@ class Profile:
     pipelines: tuple[Pipeline, ...]
     extensions: tuple[str, ...] = ("health_check",)
 
+    def uses(self, component: str) -> bool:
+        """Whether a pipeline names `component`, as a receiver, processor or exporter."""
+        return any(
+            component in (*pipeline.receivers, *pipeline.processors, *pipeline.exporters)
+            for pipeline in self.pipelines
+        )
+
+    @property
+    def keeps_queues(self) -> bool:
+        """Whether there is something on disk that must outlive the collector."""
+        return "file_storage" in self.extensions
+
 
 OFTEN = Batch(seconds=1, items=1024)
 SELDOM = Batch(seconds=10, items=8192)

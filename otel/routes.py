@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otel.profiles import Pipeline
+from otel.profiles import Pipeline, Profile
 from otel.situation import Redaction, Situation
 from otel.versions import Feature
 
@@ -24,13 +24,10 @@ def routes(situation: Situation) -> tuple[Pipeline, ...]:
     return tuple(made)
 
 
-def queues(situation: Situation) -> tuple[str, ...]:
+def queues(profile: Profile) -> tuple[str, ...]:
     """Give the signal of each queue on disk: one for each network exporter of each pipeline."""
     return tuple(
-        pipeline.signal
-        for pipeline in situation.profile.pipelines
-        for exporter in pipeline.exporters
-        if exporter in NETWORK
+        pipeline.signal for pipeline in profile.pipelines for exporter in pipeline.exporters if exporter in NETWORK
     )
 
 

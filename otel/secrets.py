@@ -17,6 +17,7 @@ from otel.versions import DEFAULT_VERSION, CollectorVersion, Feature
 CLICKHOUSE_PASSWORD = "clickhouse-password"  # noqa: S105 - a file's name
 DATADOG_API_KEY = "datadog-api-key"
 SIGNOZ_INGESTION_KEY = "signoz-ingestion-key"
+OTLP_TOKEN = "otlp-token"  # noqa: S105 - a file's name
 
 _OF_EXPORTER = {
     "clickhouse": CLICKHOUSE_PASSWORD,
@@ -25,10 +26,14 @@ _OF_EXPORTER = {
 }
 
 
-def secret_names(profile: Profile) -> tuple[str, ...]:
-    """Names of the secret files that `profile` reads, in the place's folder of secrets."""
+def secret_names(profile: Profile, *, token: bool = False) -> tuple[str, ...]:
+    """Names of the secret files that `profile` reads, in the place's folder of secrets.
+
+    `token` as in `Reception`.
+    """
     exporters = [exporter for pipeline in profile.pipelines for exporter in pipeline.exporters]
-    return tuple(dict.fromkeys(_OF_EXPORTER[name] for name in exporters if name in _OF_EXPORTER))
+    names = dict.fromkeys(_OF_EXPORTER[name] for name in exporters if name in _OF_EXPORTER)
+    return (*names, OTLP_TOKEN) if token else tuple(names)
 
 
 def reference(name: str, place: Place) -> Reference:

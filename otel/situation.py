@@ -129,6 +129,16 @@ class Backlog:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Reception:
+    """What clients must do to be heard."""
+
+    tls: bool = False
+    """All of them speak TLS; the certificate is in the place's folder of certificates."""
+    token: bool = False
+    """Those from outside, who have receivers of their own, show the secret `otel.OTLP_TOKEN`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Situation:
     """What a fragment may depend on."""
 
@@ -147,6 +157,7 @@ class Situation:
     log_directories: tuple[str, ...] = ("*",)
     """Folders below `place.log_directory` that this collector reads, one for each server replica."""
     place: Place = CONTAINER
+    reception: Reception = field(default_factory=Reception)
 
 
 def _address(endpoint: str, what: str, ports: dict[str, int]) -> tuple[str, str, int]:
