@@ -49,6 +49,12 @@ _RULES = """\
   twice, because old and new servers run side by side during a rollout.
 - One needs the other: `clickhouseEndpoint` and `clickhousePassword`, `datadogSite` and `datadogApiKey`,
   `signozEndpoint` and `signozIngestionKey`, `azureBaseUrl` and `azureApiKey`.
+- Without `telemetryProfile` the profile follows from the destinations: ClickHouse, else SigNoz, else files; with
+  `telemetryVariant` = `production` and both ClickHouse and Datadog it is `clickhouse-prod`. A profile that is
+  named needs its destinations.
+- The queues of the profile must fit into `telemetryQueueDiskMb`: for each destination `telemetrySpansPerSecond`
+  x `telemetrySpanBytes` x `telemetryOutageSeconds` for spans, a quarter of that each for metrics and logs, all
+  x 1.4.
 - With `requireTls` the ClickHouse and SigNoz endpoints must start with `https://`.
 - `pinnedImages` names every image that the stack runs (`base`, `postgres`, `redis`, `letta`, `nginx`,
   `collector`), each with its digest.

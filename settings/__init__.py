@@ -15,6 +15,7 @@ from settings.model import (
     Services,
     Settings,
     TelemetryProfile,
+    TelemetryVariant,
 )
 from settings.problems import Problem, SettingsError
 from settings.rules import published_ports
@@ -31,6 +32,7 @@ __all__ = [
     "SettingsError",
     "StackFile",
     "TelemetryProfile",
+    "TelemetryVariant",
     "from_config_json",
     "from_pulumi",
     "load",

@@ -9,12 +9,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+import otel
+import otel.clickhouse
 from settings.values import (
     ApiVersion,
     BindAddress,
     CaBundle,
     Cpus,
     Credential,
+    DatabaseName,
     EncryptionKey,
     Endpoint,
     EnvironmentName,
@@ -60,15 +63,34 @@ class LogLevel(StrEnum):
 
 
 class TelemetryProfile(StrEnum):
-    """Where the collector sends what it receives."""
+    """Where the collector sends what it receives: the names of `otel.PROFILES`."""
 
     FILE_DEV = "file-dev"
+    FILE = "file"
+    CLICKHOUSE_DEV = "clickhouse-dev"
+    CLICKHOUSE = "clickhouse"
+    CLICKHOUSE_PROD = "clickhouse-prod"
+    SIGNOZ = "signoz"
+
+
+class TelemetryVariant(StrEnum):
+    """Which profile of a kind is chosen where none is named."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
 
 
 def _supported_version(value: str) -> str:
     if value not in SUPPORTED_LETTA_VERSIONS:
         supported = ", ".join(SUPPORTED_LETTA_VERSIONS)
         raise PydanticCustomError("rule", "{rule}", {"rule": f"must be a supported server version: {supported}"})
+    return value
+
+
+def _collector_version(value: str) -> str:
+    if value not in otel.VERSIONS:
+        supported = ", ".join(otel.VERSIONS)
+        raise PydanticCustomError("rule", "{rule}", {"rule": f"must be a collector version: {supported}"})
     return value
 
 
@@ -250,10 +272,54 @@ class Telemetry(_Group):
     deployment_environment: EnvironmentName = Field(
         default="dev", description="Name of the environment in traces and metrics"
     )
-    telemetry_profile: TelemetryProfile = Field(
-        default=TelemetryProfile.FILE_DEV, description="Where the collector sends traces and metrics: file-dev"
+    telemetry_profile: TelemetryProfile | None = Field(
+        default=None,
+        description="What the collector does; none: chosen from the destinations that are set (docs/telemetry.md)",
+        examples=["clickhouse"],
     )
-    require_tls: Flag = Field(default=False, description="Whether telemetry endpoints must be https")
+    telemetry_variant: TelemetryVariant = Field(
+        default=TelemetryVariant.DEVELOPMENT,
+        description="Which profile of a kind is chosen where none is named: development or production",
+    )
+    telemetry_redaction: otel.Redaction = Field(
+        default=otel.Redaction.KEYS,
+        description="What is taken out of traces and logs: nothing, keys, or content (keys, prompts and answers)",
+    )
+    telemetry_retention_days: Annotated[
+        Whole,
+        Field(ge=1, le=otel.clickhouse.LONGEST_RETENTION_DAYS),
+        Rule(f"must be a whole number of days from 1 to {otel.clickhouse.LONGEST_RETENTION_DAYS}"),
+    ] = Field(default=30, description="Days that ClickHouse keeps traces, metrics and logs")
+    telemetry_spans_per_second: Annotated[
+        Whole, Field(ge=1, le=1_000_000), Rule("must be a whole number from 1 to 1000000")
+    ] = Field(default=1_000, description="Spans per second that one collector's queues are sized for")
+    telemetry_span_bytes: Annotated[
+        Whole, Field(ge=100, le=1_000_000), Rule("must be a whole number of bytes from 100 to 1000000")
+    ] = Field(default=1_000, description="Bytes of a span that queues are sized for")
+    telemetry_outage_seconds: Annotated[
+        Whole, Field(ge=1, le=604_800), Rule("must be a whole number of seconds from 1 to 604800")
+    ] = Field(default=900, description="Seconds without a destination that queues are sized for")
+    telemetry_queue_disk_mb: Annotated[
+        Whole, Field(ge=1, le=10_000_000), Rule("must be a whole number of megabytes from 1 to 10000000")
+    ] = Field(default=4_000, description="Disk in MB that the queues of one collector may take")
+    collector_version: Annotated[Text, AfterValidator(_collector_version)] = Field(
+        default=otel.DEFAULT_VERSION, description="Version of the collector"
+    )
+    collector_replicas: Annotated[Whole, Field(ge=1, le=2), Rule("must be 1 or 2")] = Field(
+        default=1,
+        description="Collectors side by side, replaced one after the other; one where the profile writes files",
+    )
+    collector_watch_seconds: Annotated[
+        Whole, Field(ge=0, le=3600), Rule("must be a whole number of seconds from 0 to 3600")
+    ] = Field(default=60, description="Seconds that a replaced collector is watched before the next is replaced")
+    otlp_token: Credential | None = Field(
+        default=None,
+        description="Token of OTLP clients outside; generated where bindAddress is not a loopback address",
+    )
+    require_tls: Flag = Field(
+        default=False,
+        description="Whether telemetry endpoints must be https, and OTLP within the stack speaks TLS",
+    )
     clickhouse_endpoint: Endpoint | None = Field(
         default=None,
         description="ClickHouse over HTTP: scheme, host and port",
@@ -261,7 +327,7 @@ class Telemetry(_Group):
     )
     clickhouse_username: Identifier = Field(default="default", description="User at ClickHouse")
     clickhouse_password: Credential | None = Field(default=None, description="Password at ClickHouse")
-    clickhouse_database: Identifier = Field(default="otel", description="Database at ClickHouse")
+    clickhouse_database: DatabaseName = Field(default="otel", description="Database at ClickHouse")
     datadog_site: HostName | None = Field(default=None, description="Site of Datadog", examples=["datadoghq.com"])
     datadog_api_key: Credential | None = Field(default=None, description="API key of Datadog")
     signoz_endpoint: Endpoint | None = Field(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import otel
+from settings import telemetry
 from settings.model import Services
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ _SETTING_OF = {variable: key for key, variable in PROVIDER_VARIABLES.items()} | 
 _RESERVED = frozenset(
     {
         "HOME", "PATH", "HOST", "PORT", "SECURE", "USER", "TMPDIR", "BASH_ENV", "ENV", "IFS",
-        "LETTA_DIR", "LETTA_CONFIG_PATH", "LETTA_DISABLE_SQLALCHEMY_POOLING", "LETTA_CLICKHOUSE_PASSWORD",
+        "LETTA_DIR", "LETTA_LOG_FOLDER", "LETTA_CONFIG_PATH", "LETTA_DISABLE_SQLALCHEMY_POOLING",
+        "LETTA_CLICKHOUSE_PASSWORD",
         "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "ENV_NAME",
     }
 )  # fmt: skip
@@ -92,6 +95,7 @@ def broken_rules(settings: Settings) -> Iterator[Broken]:
     yield from _pinned_images(settings)
     yield from _credential_sets(settings)
     yield from _tls(settings)
+    yield from _telemetry(settings)
     yield from _environment(settings)
 
 
@@ -244,6 +248,41 @@ def _tls(settings: Settings) -> Iterator[Broken]:
                 involved=frozenset({key, "requireTls"}),
                 example=example,
             )
+
+
+def _telemetry(settings: Settings) -> Iterator[Broken]:
+    if settings.services is Services.DATA:
+        return
+    places = frozenset({
+        "clickhouseEndpoint", "clickhousePassword", "clickhouseUsername", "clickhouseDatabase",
+        "datadogSite", "datadogApiKey", "signozEndpoint", "signozIngestionKey",
+    })  # fmt: skip
+    try:
+        profile = telemetry.choice(settings).profile
+    except otel.ConfigurationError as error:
+        yield Broken(
+            key="telemetryProfile",
+            rule=f"cannot be had: {error}; taken out, the profile follows from what is set",
+            involved=places | {"telemetryProfile"},
+            remove=True,
+        )
+        return
+    backlog = telemetry.backlog(settings)
+    needed = -(-backlog.needed_bytes(otel.queues(profile)) // 1_000_000)
+    if needed > settings.telemetry_queue_disk_mb:
+        yield Broken(
+            key="telemetryQueueDiskMb",
+            rule=(
+                f"does not suffice: the queues of profile {profile.name} need {needed} MB for "
+                "telemetrySpansPerSecond x telemetrySpanBytes x telemetryOutageSeconds (docs/telemetry.md)"
+            ),
+            involved=places
+            | {
+                "telemetryProfile", "telemetryVariant", "telemetryQueueDiskMb",
+                "telemetrySpansPerSecond", "telemetrySpanBytes", "telemetryOutageSeconds",
+            },
+            example=str(needed),
+        )  # fmt: skip
 
 
 def _environment(settings: Settings) -> Iterator[Broken]:

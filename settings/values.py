@@ -145,6 +145,13 @@ def _identifier(value: str) -> str:
     return value
 
 
+def _database_name(value: str) -> str:
+    # Collectors write it into statements, old ones without quotes.
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", value):
+        raise _broken("must be a name of at most 63 letters, digits and _, not starting with a digit")
+    return value
+
+
 def _environment_name(value: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", value):
         raise _broken("must be at most 32 lower-case letters, digits and -, starting with a letter")
@@ -200,6 +207,7 @@ Url = Annotated[Text, AfterValidator(_url)]
 Endpoint = Annotated[Text, AfterValidator(_endpoint)]
 HostName = Annotated[Text, AfterValidator(_host_name)]
 Identifier = Annotated[Text, AfterValidator(_identifier)]
+DatabaseName = Annotated[Text, AfterValidator(_database_name)]
 EnvironmentName = Annotated[Text, AfterValidator(_environment_name)]
 ApiVersion = Annotated[Text, AfterValidator(_api_version)]
 Credential = Annotated[SecretStr, AfterValidator(_credential), Rule("must be text")]

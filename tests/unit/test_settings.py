@@ -104,10 +104,50 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "pulumi config set letta:logLevel info --stack dev",
     ),
     "a telemetry profile that does not exist": (
-        {"letta:telemetryProfile": "file"},
+        {"letta:telemetryProfile": "datadog"},
         "letta:telemetryProfile",
-        "must be one of file-dev",
-        "pulumi config set letta:telemetryProfile file-dev --stack dev",
+        "must be one of file-dev, file, clickhouse-dev, clickhouse, clickhouse-prod, signoz",
+        "pulumi config set letta:telemetryProfile clickhouse --stack dev",
+    ),
+    "a telemetry profile whose destination is not set": (
+        {"letta:telemetryProfile": "clickhouse-prod"},
+        "letta:telemetryProfile",
+        "cannot be had: profile clickhouse-prod needs ClickHouse and Datadog",
+        "pulumi config rm letta:telemetryProfile --stack dev",
+    ),
+    "a collector version that nobody has tried": (
+        {"letta:collectorVersion": "0.150.0"},
+        "letta:collectorVersion",
+        "must be a collector version: 0.149.0, 0.96.0",
+        "pulumi config set letta:collectorVersion 0.149.0 --stack dev",
+    ),
+    "a redaction that does not exist": (
+        {"letta:telemetryRedaction": "all"},
+        "letta:telemetryRedaction",
+        "must be one of nothing, keys, content",
+        "pulumi config set letta:telemetryRedaction keys --stack dev",
+    ),
+    "telemetry that is kept for no time": (
+        {"letta:telemetryRetentionDays": "0"},
+        "letta:telemetryRetentionDays",
+        "must be a whole number of days from 1 to 3650",
+        "pulumi config set letta:telemetryRetentionDays 30 --stack dev",
+    ),
+    "three collectors": (
+        {"letta:collectorReplicas": "3"},
+        "letta:collectorReplicas",
+        "must be 1 or 2",
+        "pulumi config set letta:collectorReplicas 1 --stack dev",
+    ),
+    "queues that do not fit": (
+        {
+            "letta:signozEndpoint": "https://signoz.example:443",
+            "letta:signozIngestionKey": PASSWORD,
+            "letta:telemetryQueueDiskMb": "1000",
+        },
+        "letta:telemetryQueueDiskMb",
+        "does not suffice: the queues of profile signoz need 1890 MB",
+        "pulumi config set letta:telemetryQueueDiskMb 1890 --stack dev",
     ),
     "a port out of range": (
         {"letta:otlpGrpcPort": "65536"},
@@ -539,7 +579,7 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a ClickHouse database that is no name": (
         {"letta:clickhouseDatabase": "otel; DROP"},
         "letta:clickhouseDatabase",
-        "must be a name of at most 63 letters, digits, _ and -",
+        "must be a name of at most 63 letters, digits and _, not starting with a digit",
         "pulumi config set letta:clickhouseDatabase otel --stack dev",
     ),
     "an Azure version that is no date": (
