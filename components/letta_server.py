@@ -17,6 +17,7 @@ from runtime import Attachment, FileBundle, HealthCheck, Mount, Rollout, Runtime
 USER = 10001
 PORT = 8283
 HOME = "/var/lib/letta"
+LOGS = "/var/log/letta"
 SOURCE = "/source"
 
 
@@ -42,6 +43,10 @@ class LettaServerArgs:
     secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Providers' keys and whatever else the user sets as a secret; environment variables for Letta."""
     telemetry_endpoint: str
+    telemetry_certificates: tuple[Mount, str] | None
+    """Where certificates are, and the authority's file among them; with an endpoint of `https`."""
+    logs_volume: pulumi.Input[str] | None
+    """Where log files are kept for the collector, a folder for each replica; none keeps them in memory."""
     source_directory: str | None
     """A checkout of the server whose code runs instead of the image's, reloaded when it changes."""
     after: Sequence[pulumi.Resource]
@@ -60,8 +65,8 @@ class LettaServer(pulumi.ComponentResource):
         self.ready = []
         after: list[pulumi.Resource] = list(args.after)
         for index in range(args.replicas):
-            replica = f"{name}-{index}" if index else name
-            server = args.runtime.run(replica, self._spec(args), parent=self, depends_on=after)
+            replica = replica_name(name, index)
+            server = args.runtime.run(replica, self._spec(replica, args), parent=self, depends_on=after)
             # One after another: a bad version must not take the second replica too.
             after = [server.resource]
             self.addresses.append(pulumi.Output.concat(server.name, f":{PORT}"))
@@ -69,7 +74,9 @@ class LettaServer(pulumi.ComponentResource):
         self.register_outputs({})
 
     @staticmethod
-    def _spec(args: LettaServerArgs) -> ServiceSpec:
+    def _spec(replica: str, args: LettaServerArgs) -> ServiceSpec:
+        logs = (Mount(source=args.logs_volume, path=LOGS),) if args.logs_volume is not None else ()
+        certificates = (args.telemetry_certificates[0],) if args.telemetry_certificates else ()
         source = (
             (Mount(source=args.source_directory, path=SOURCE, read_only=True, host_folder=True),)
             if args.source_directory
@@ -83,7 +90,7 @@ class LettaServer(pulumi.ComponentResource):
             cpus=args.cpus,
             rollout=Rollout.ROLLING,
             command=("server",),
-            environment=_environment(args),
+            environment=_environment(replica, args),
             bundles=(
                 FileBundle(
                     name="secrets",
@@ -96,7 +103,7 @@ class LettaServer(pulumi.ComponentResource):
                     },
                 ),
             ),
-            mounts=source,
+            mounts=(*source, *logs, *certificates),
             tmpfs=(Tmpfs(path="/tmp", size_mb=256), Tmpfs(path=HOME, size_mb=256, executable=True)),  # noqa: S108
             networks=tuple(Attachment(network=network) for network in args.networks),
             health=HealthCheck(
@@ -114,10 +121,21 @@ class LettaServer(pulumi.ComponentResource):
         )
 
 
-def _environment(args: LettaServerArgs) -> dict[str, str]:
+def replica_name(name: str, index: int) -> str:
+    """Give the name of a replica, which is also that of its folder of logs."""
+    return f"{name}-{index}" if index else name
+
+
+def _environment(replica: str, args: LettaServerArgs) -> dict[str, str]:
     return {
         **args.environment,
         **({"LETTA_SOURCE": SOURCE} if args.source_directory else {}),
+        **(
+            {"OTEL_EXPORTER_OTLP_CERTIFICATE": args.telemetry_certificates[1]}
+            if args.telemetry_certificates
+            else {}
+        ),
+        **({"LETTA_LOG_FOLDER": f"{LOGS}/{replica}"} if args.logs_volume is not None else {}),
         **({"LETTA_DEBUG": "true"} if args.debug else {}),
         "LETTA_DISABLE_SQLALCHEMY_POOLING": "false",
         "LETTA_ENVIRONMENT": args.deployment_environment,

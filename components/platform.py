@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
 import pulumi
 import pulumi_random as random
 
-import otel
 from components import model_providers
-from components.collector import Collector, CollectorArgs
 from components.image_build import REGISTRY, ImageBuild, ImageBuildArgs, stage_ca_bundle
 from components.letta_server import LettaServer, LettaServerArgs
 from components.migration import Migration, MigrationArgs
@@ -21,6 +20,7 @@ from components.nginx import PORT as NGINX_PORT
 from components.nginx import Nginx, NginxArgs
 from components.postgres import Postgres, PostgresArgs
 from components.redis import Redis, RedisArgs
+from components.telemetry import Telemetry, TelemetryArgs
 from runtime import PublishedPort, Runtime
 from runtime.engine import EngineRuntime
 from settings import Settings
@@ -37,6 +37,8 @@ class PlatformArgs:
     settings: Settings
     ca_bundle: Path | None = None
     """What the machine's own programs trust, where its network intercepts TLS; a setting goes before it."""
+    today: date = field(default_factory=date.today)
+    """Certificates are made anew from time to time."""
 
 
 class Platform(pulumi.ComponentResource):
@@ -49,6 +51,7 @@ class Platform(pulumi.ComponentResource):
         self._name = name
         self._settings = args.settings
         self._ca_bundle = args.ca_bundle
+        self._today = args.today
         self._images = self._build_images()
         stack_id = random.RandomUuid(f"{name}-id", opts=pulumi.ResourceOptions(parent=self))
         self._runtime: Runtime = EngineRuntime(
@@ -73,12 +76,14 @@ class Platform(pulumi.ComponentResource):
         stage_ca_bundle(settings.ca_bundle or self._ca_bundle)
         refreshed = (IMAGES / "refreshed").read_text().strip()
 
+        more = {"collector": {"COLLECTOR_VERSION": settings.collector_version}}
+
         def image(short: str, base: str, parents: tuple[pulumi.Resource, ...]) -> ImageBuild:
             return ImageBuild(
                 f"{self._name}-image-{short}",
                 ImageBuildArgs(
                     context=IMAGES / short,
-                    build_args={"BASE": base, "REFRESHED": refreshed},
+                    build_args={"BASE": base, "REFRESHED": refreshed, **more.get(short, {})},
                     parents=parents,
                     pinned=settings.pinned_images.get(short),
                 ),
@@ -199,32 +204,23 @@ class Platform(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        traces_volume = f"{self._name}-traces"
-        collector = Collector(
-            f"{self._name}-collector",
-            CollectorArgs(
+        server_name = f"{self._name}-server"
+        telemetry = Telemetry(
+            f"{self._name}-telemetry",
+            TelemetryArgs(
                 runtime=self._runtime,
                 image=self._image("collector"),
-                networks=(network.tier("telemetry"), network.tier("egress-collector")),
-                memory_mb=settings.collector_memory_mb,
-                cpus=settings.collector_cpus,
-                profile=otel.PROFILES[settings.telemetry_profile],
-                log_level=settings.log_level,
-                ports=(
-                    self._port(4317, settings.otlp_grpc_port),
-                    self._port(4318, settings.otlp_http_port),
-                    self._port(otel.CONTAINER.metrics_port, settings.collector_metrics_port),
-                    self._port(otel.CONTAINER.health_port, settings.collector_health_port),
-                ),
-                traces_volume=traces_volume,
-                protect_data=settings.protect_data,
-                after=[],
-                deadline_seconds=settings.start_timeout_seconds,
+                network=network,
+                settings=settings,
+                stack_id=stack_id,
+                stack=self._name,
+                server=server_name,
+                today=self._today,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         server = LettaServer(
-            f"{self._name}-server",
+            server_name,
             LettaServerArgs(
                 runtime=self._runtime,
                 image=self._image("letta"),
@@ -239,11 +235,14 @@ class Platform(pulumi.ComponentResource):
                 encryption_key=encryption_key,
                 deployment_environment=settings.deployment_environment,
                 debug=settings.log_level == "debug",
-                environment=model_providers.addresses(settings),
-                secrets=model_providers.keys(settings),
-                telemetry_endpoint=collector.endpoint,
+                environment={**model_providers.addresses(settings), **telemetry.server_environment},
+                secrets={**model_providers.keys(settings), **telemetry.server_secrets},
+                telemetry_endpoint=telemetry.endpoint,
+                telemetry_certificates=telemetry.server_certificates,
+                logs_volume=telemetry.logs_volume,
                 source_directory=str(settings.source_directory) if settings.source_directory else None,
-                after=[migration.ready, redis.ready, collector.ready],
+                # Not after the collector: nobody waits for telemetry.
+                after=[migration.ready, redis.ready, *telemetry.ready],
                 deadline_seconds=settings.start_timeout_seconds,
             ),
             opts=pulumi.ResourceOptions(parent=self),
@@ -267,8 +266,7 @@ class Platform(pulumi.ComponentResource):
         )
         return {
             **_endpoints(settings),
-            "tracesVolume": traces_volume,
-            "tracesFile": Path(otel.TRACES_FILE).name,
+            **telemetry.outputs,
             "images": self._references(),
             "serverPassword": server_password,
             **_grafana(settings, stack_id),
@@ -286,12 +284,13 @@ def _host(bind_address: str) -> str:
 def _endpoints(settings: Settings) -> dict[str, str]:
     host = _host(settings.bind_address)
     api = f"http://{host}:{settings.api_port}"
+    otlp = "https" if settings.require_tls else "http"
     return {
         "apiUrl": api,
         "docsUrl": f"{api}/docs",
         "healthUrl": f"{api}/v1/health/",
-        "otlpGrpcEndpoint": f"http://{host}:{settings.otlp_grpc_port}",
-        "otlpHttpEndpoint": f"http://{host}:{settings.otlp_http_port}",
+        "otlpGrpcEndpoint": f"{otlp}://{host}:{settings.otlp_grpc_port}",
+        "otlpHttpEndpoint": f"{otlp}://{host}:{settings.otlp_http_port}",
         "collectorHealthUrl": f"http://{host}:{settings.collector_health_port}/",
         "collectorMetricsUrl": f"http://{host}:{settings.collector_metrics_port}/metrics",
     }

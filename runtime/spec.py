@@ -128,6 +128,8 @@ class RunningService:
     """The name under which its own container is reached on the networks it is attached to."""
     resource: pulumi.Resource
     """What others depend on to start after it."""
+    files: tuple[Mount, ...] = ()
+    """Its file bundles, for services of the same user that read the same."""
 
 
 class Runtime(Protocol):

@@ -57,7 +57,9 @@ def test_the_program_has_the_services_that_people_know(program: Topology) -> Non
     assert {one.name for one in program.services if not one.is_job} == {
         "collector", "nginx", "postgres", "redis", "server",
     }  # fmt: skip
-    assert {one.name for one in program.services if one.is_job} == {"migration", "nginx-route", "postgres-roles"}
+    assert {one.name for one in program.services if one.is_job} == {
+        "collector-validation", "migration", "nginx-route", "postgres-roles",
+    }  # fmt: skip
 
 
 def test_a_published_port_is_drawn_from_the_machine_to_its_service() -> None:
