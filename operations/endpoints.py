@@ -24,6 +24,10 @@ _NAMES: Mapping[str, str] = {
 def rows(outputs: Mapping[str, Any], stack: str) -> tuple[tuple[str, str], ...]:
     """Give the table of endpoints: what, where."""
     found = [(name, str(outputs[key])) for key, name in _NAMES.items() if outputs.get(key)]
+    if "otlpToken" in outputs:
+        found.append(("OTLP token", f"`pulumi stack output otlpToken --show-secrets --stack {stack}`"))
+    if outputs.get("telemetryReason"):
+        found.append(("telemetry", str(outputs["telemetryReason"])))
     if outputs.get("tracesVolume"):
         where = f"{outputs.get('tracesFile', '')} in volume {outputs['tracesVolume']} (`{make('traces', stack)}`)"
         found.append(("traces", where))

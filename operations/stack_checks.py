@@ -8,11 +8,12 @@ import tomllib
 from collections.abc import Collection
 from pathlib import Path
 
-from operations import passphrase, preparation
+from operations import collector_checks, passphrase, preparation
 from operations.backend import Lock
 from operations.checks import Check, broken, note, ok, unknown
 from operations.engine import Container, Engine, Volume, troubled
 from operations.failure import OperationError
+from operations.redaction import Redactor
 from operations.stack_state import StackState
 from operations.target import Target
 
@@ -154,7 +155,8 @@ def volume_check(stack: str, state: StackState, volumes: Collection[Volume]) -> 
 
 def data_volumes(stack: str) -> tuple[str, ...]:
     """Give the names of the volumes that keep data; all others are named anew each time."""
-    return f"letta-{stack}-postgres-data", f"letta-{stack}-traces"
+    names = ("postgres-data", "traces", "logs", "collector-queue", "collector-1-queue")
+    return tuple(f"letta-{stack}-{name}" for name in names)
 
 
 def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
@@ -172,9 +174,13 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
         checks.append(state_check(state))
     if engine is None:
         return (*checks, unknown("services", "no engine to ask"))
+    containers = engine.containers(target.stack)
     return (
         *checks,
         image_check(state, engine),
-        service_check(engine, engine.containers(target.stack), target.stack),
+        service_check(engine, containers, target.stack),
+        collector_checks.check(
+            state.outputs, engine, containers, stack=target.stack, clean=Redactor(target.known_secrets())
+        ),
         volume_check(target.stack, state, engine.volumes()),
     )

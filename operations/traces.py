@@ -70,22 +70,45 @@ def show(trace: Trace) -> None:
     console.print()
 
 
+def _elsewhere(target: Target) -> str:
+    """Say what the stack's profile does instead, where it is deployed."""
+    reason = target.state().outputs.get("telemetryReason")
+    return f" ({reason})" if reason else ": its volume is not there"
+
+
 def _source(target: Target, engine: Engine) -> tuple[str, str]:
     """Give the volume with the traces, and an image to read it with."""
     volume = f"letta-{target.stack}-traces"
     if not any(one.name == volume for one in engine.volumes(target.stack)):
         raise OperationError(
-            "this stack records no traces: its volume is not there",
+            "this stack records no traces in files" + _elsewhere(target),
             where=f"volume {volume}",
-            cure=[f"`make up STACK={target.stack}`"],
+            cure=[f"`make up STACK={target.stack}`", "docs/telemetry.md says which profiles write files"],
         )
+    return volume, reading_image(target, engine)
+
+
+def reading_image(target: Target, engine: Engine) -> str:
+    """Give an image to read volumes with.
+
+    Raises:
+        OperationError: when none is there.
+    """
     present = {tag for image in engine.images() for tag in image.tags}
     deployed = target.state().outputs.get("images") or {}
     for image in (deployed.get("base"), labels.BASE_IMAGE):
         if image in present:
-            return volume, image
+            return str(image)
     raise OperationError(
-        "the image to read the traces with is not there", where=labels.BASE_IMAGE, cure=["`make toolchain`"]
+        "the image to read volumes with is not there", where=labels.BASE_IMAGE, cure=["`make toolchain`"]
+    )
+
+
+def recorded(target: Target, engine: Engine, *, last: int) -> FileStream:
+    """Give the last lines that were recorded; see `_source` for what it raises."""
+    volume, image = _source(target, engine)
+    return engine.read_file(
+        image=image, stack=target.stack, volume=volume, path=TRACES_FILE, lines=last, follow=False
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from operations import build_logs, endpoints, health, preparation, terminal
+from operations import build_logs, delivery, endpoints, health, preparation, terminal
 from operations.engine import Engine
 from operations.failure import OperationError
 from operations.pulumi_cli import PulumiCli, with_colour
@@ -119,6 +119,7 @@ def up(stack: str, *, yes: bool) -> None:
         if outputs.get("healthUrl"):
             seconds = float(target.stack_file.number("startTimeoutSeconds", 180))
             health.wait_until_answering(str(outputs["healthUrl"]), seconds=seconds, show=terminal.say)
+            delivery.prove(target, engine, outputs, terminal.say)
     except OperationError:
         _explain_failure(target, engine, since=deployed)
         raise

@@ -1,0 +1,75 @@
+"""Reads what a collector says of itself: how much came in, went out, waits, and was lost, by exporter."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+UNITS: Mapping[str, str] = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
+"""The kinds of queues to what counters call their content."""
+
+REQUEST_SECONDS = 5.0
+_SAMPLE = re.compile(r"^otelcol_([a-z_]+?)(?:_total)?(?:\{([^}]*)\})? ([0-9.eE+-]+)$", re.MULTILINE)
+_LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
+
+
+class MetricsUnreadableError(Exception):
+    """The metrics cannot be had; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exporter:
+    """What became of the signals of one exporter. Numbers are since the collector's start."""
+
+    name: str
+    sent: int = 0
+    refused: int = 0
+    """Given up, because the destination refused them for good."""
+    lost: int = 0
+    """There was no room in the queue."""
+    waiting: float = 0.0
+    """Part of the queue that is used, from 0 to 1."""
+
+
+def exporters(text: str) -> tuple[Exporter, ...]:
+    """Give the exporters that metrics in Prometheus' text format name, in order of their names."""
+    counted: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for counter, labels, value in _SAMPLE.findall(text):
+        name = dict(_LABEL.findall(labels)).get("exporter")
+        if name:
+            counted[name][counter] += float(value)
+
+    def number(name: str, kind: str) -> int:
+        return int(sum(counted[name][f"exporter_{kind}_{unit}"] for unit in UNITS.values()))
+
+    return tuple(
+        Exporter(
+            name=name,
+            sent=number(name, "sent"),
+            refused=number(name, "send_failed"),
+            lost=number(name, "enqueue_failed"),
+            waiting=counted[name]["exporter_queue_size"] / (counted[name]["exporter_queue_capacity"] or 1),
+        )
+        for name in sorted(counted)
+    )
+
+
+def read(url: str) -> tuple[Exporter, ...]:
+    """Ask a collector for its metrics.
+
+    Raises:
+        MetricsUnreadableError: when it does not answer.
+    """
+    # Not by way of a proxy: it is on this machine, or where DOCKER_HOST says.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=REQUEST_SECONDS) as response:
+            text: str = response.read().decode(errors="replace")
+    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+        raise MetricsUnreadableError(str(getattr(error, "reason", error))) from None
+    return exporters(text)
