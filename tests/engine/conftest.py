@@ -17,9 +17,11 @@ from letta_client import Letta
 from tests.engine.deployment import Deployment
 from tests.support import canary
 from tests.support.checkout import clone
+from tests.support.clickhouse import ClickHouse
 from tests.support.llm import LanguageModel
 from tests.support.ports import reserved
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - containers must reach it
 PORTS = ("apiPort", "otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort")
 
 
@@ -85,11 +87,24 @@ def llm() -> Iterator[LanguageModel]:
 
 
 @pytest.fixture(scope="session")
-def llm_url(llm: LanguageModel, engine: docker.DockerClient) -> str:
-    """Give the address by which containers reach the stand-in: the host, as the default bridge knows it."""
+def host_address(engine: docker.DockerClient) -> str:
+    """Give the address by which containers reach stand-ins: the host, as the default bridge knows it."""
     # Older engines do not say the gateway of that network; it is always the first address.
     subnet = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"]
-    return llm.url(str(next(ipaddress.ip_network(subnet).hosts())))
+    return str(next(ipaddress.ip_network(subnet).hosts()))
+
+
+@pytest.fixture(scope="session")
+def llm_url(llm: LanguageModel, host_address: str) -> str:
+    return llm.url(host_address)
+
+
+@pytest.fixture(scope="session")
+def clickhouse(canaries: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """Give the ClickHouse that the platform delivers to."""
+    folder = tmp_path_factory.mktemp("clickhouse")
+    with ClickHouse(folder, password=canaries["clickhousePassword"], host=EVERYWHERE) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -99,9 +114,15 @@ def canaries() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def platform(new_deployment: NewDeployment, llm_url: str, canaries: dict[str, str]) -> Iterator[Deployment]:
+def platform(
+    new_deployment: NewDeployment,
+    llm_url: str,
+    clickhouse: ClickHouse,
+    host_address: str,
+    canaries: dict[str, str],
+) -> Iterator[Deployment]:
     """Give a whole platform, brought up from a clean clone with `make up`."""
-    deployment = new_deployment(openaiBaseUrl=llm_url, clickhouseEndpoint="https://clickhouse.example:8443")
+    deployment = new_deployment(openaiBaseUrl=llm_url, clickhouseEndpoint=clickhouse.url(host_address))
     deployment.pulumi("stack", "init")
     for key, value in canaries.items():
         deployment.set_secret(key, value)

@@ -27,7 +27,7 @@ from tests.support.canary_channels import (
 pytestmark = pytest.mark.engine
 
 
-def _channels(platform: Deployment) -> list[canary.Channel]:
+def channels(platform: Deployment) -> list[canary.Channel]:
     return [
         Inspections(client=platform.engine, stack=platform.stack),
         ContainerLogs(client=platform.engine, stack=platform.stack),
@@ -54,7 +54,7 @@ def secrets_in_use(platform: Deployment, canaries: dict[str, str]) -> dict[str, 
 
 
 def test_no_secret_is_seen_anywhere(platform: Deployment, secrets_in_use: dict[str, str]) -> None:
-    leaks = canary.find(secrets_in_use, _channels(platform))
+    leaks = canary.find(secrets_in_use, channels(platform))
     assert leaks == []
 
 
@@ -153,7 +153,7 @@ def test_the_search_finds_a_secret_that_is_leaked_on_purpose(
     platform: Deployment, leak: Leak, channel: type[canary.Channel]
 ) -> None:
     secrets = canary.plant("leaked")
-    asked = [one for one in _channels(platform) if isinstance(one, channel)]
+    asked = [one for one in channels(platform) if isinstance(one, channel)]
     assert canary.find(secrets, asked) == []
     with leak(platform, secrets["leaked"]):
         found = canary.find(secrets, asked)

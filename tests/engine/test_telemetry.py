@@ -1,0 +1,303 @@
+"""Telemetry of whole stacks, read back from ClickHouse: what servers send, and what updates under load lose."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import letta_client
+import pytest
+from letta_client import Letta
+
+from tests.engine.conftest import EVERYWHERE, NewDeployment, eventually, new_agent
+from tests.engine.deployment import Deployment
+from tests.support import canary
+from tests.support.clickhouse import ClickHouse, Fault
+from tests.support.otlp import Generator, Report
+from tests.support.otlp_items import RUN, SEQUENCE, Signal
+
+pytestmark = pytest.mark.engine
+
+RATE = 100
+ATTRIBUTES = {
+    Signal.TRACES: ("otel.otel_traces", "SpanAttributes"),
+    Signal.METRICS: ("otel.otel_metrics_gauge", "Attributes"),
+    Signal.LOGS: ("otel.otel_logs", "LogAttributes"),
+}
+
+
+# -- a development stack: files and ClickHouse -----------------------------------------------------------
+
+
+def test_a_conversations_spans_are_in_clickhouse_with_stack_and_environment(
+    client: Letta, clickhouse: ClickHouse
+) -> None:
+    agent = new_agent(client)
+    client.agents.messages.create(agent, messages=[{"role": "user", "content": "to be traced"}])
+
+    for attempt in eventually(60):
+        with attempt:
+            turns = clickhouse.ask(
+                "SELECT TraceId, ResourceAttributes AS resource FROM otel.otel_traces"
+                " WHERE SpanName LIKE 'POST /v1/agents/%' AND has(mapValues(SpanAttributes), {agent:String})",
+                parameters={"agent": agent},
+            )
+            assert turns, "the request has left no span"
+            children = clickhouse.ask(
+                "SELECT count() AS n FROM otel.otel_traces WHERE TraceId = {trace:String}",
+                parameters={"trace": turns[0]["TraceId"]},
+            )
+            assert children[0]["n"] > 1, "the request's span stands alone"
+    assert turns[0]["resource"]["deployment.environment"] == "dev"
+    assert turns[0]["resource"]["device.id"]
+
+
+def test_servers_metrics_are_in_clickhouse(platform: Deployment, client: Letta, clickhouse: ClickHouse) -> None:  # noqa: ARG001
+    client.agents.list()
+
+    for attempt in eventually(120):  # the server sends them once a minute
+        with attempt:
+            names = {
+                row["MetricName"]
+                for kind in ("sum", "histogram")
+                for row in clickhouse.ask(f"SELECT DISTINCT MetricName FROM otel.otel_metrics_{kind}")  # noqa: S608
+            }
+            assert any("endpoint" in name for name in names), names
+
+
+def test_the_server_reads_the_trace_of_a_run_back(
+    platform: Deployment, client: Letta, canaries: dict[str, str]
+) -> None:
+    import httpx
+
+    agent = new_agent(client)
+    answer = client.agents.messages.create(agent, messages=[{"role": "user", "content": "read me back"}])
+    run = next(str(one.run_id) for one in answer.messages if one.run_id)
+
+    for attempt in eventually(60):
+        with attempt:
+            read = httpx.get(
+                f"{platform.outputs()['apiUrl']}/v1/runs/{run}/trace",
+                headers={"Authorization": f"Bearer {canaries['serverPassword']}"},
+            )
+            assert read.status_code == 200, read.text
+            assert read.json(), "the trace is empty"
+
+
+def test_the_stack_says_what_was_chosen_and_what_that_cannot_give(platform: Deployment) -> None:
+    outputs = platform.outputs()
+
+    assert outputs["telemetryProfile"] == "clickhouse-dev"
+    assert "ClickHouse" in outputs["telemetryReason"]
+    assert any("Files have no queue" in one for one in outputs["telemetryLimitations"])
+
+
+# -- a production stack: two collectors, log files, an old version first ----------------------------------
+
+
+@pytest.fixture(scope="module")
+def passwords() -> dict[str, str]:
+    return canary.plant("clickhousePassword", "serverPassword", "rotatedPassword")
+
+
+@pytest.fixture(scope="module")
+def backend(passwords: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    folder = tmp_path_factory.mktemp("production")
+    with ClickHouse(folder, password=passwords["clickhousePassword"], host=EVERYWHERE) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def production(
+    new_deployment: NewDeployment, llm_url: str, host_address: str, backend: ClickHouse, passwords: dict[str, str]
+) -> Iterator[Deployment]:
+    """Give a stack as in production, with the old collector."""
+    deployment = new_deployment(
+        openaiBaseUrl=llm_url,
+        clickhouseEndpoint=backend.url(host_address),
+        telemetryVariant="production",
+        collectorVersion="0.96.0",
+        collectorReplicas="2",
+        collectorWatchSeconds="5",
+        deploymentEnvironment="trial",
+    )
+    deployment.pulumi("stack", "init")
+    for key in ("clickhousePassword", "serverPassword"):
+        deployment.set_secret(key, passwords[key])
+    up = deployment.make("up")
+    assert "GHSA-c74f-6mfw-mm4v" in up.output
+    yield deployment
+    deployment.make("down", "YES=1")
+
+
+@contextmanager
+def load(stack: Deployment, password: str, run: str) -> Iterator[tuple[list[Report], list[Exception]]]:
+    """Send spans, metrics and logs, and requests to the API, all the time; give what became of them at the end."""
+    reports: list[Report] = []
+    failures: list[Exception] = []
+    over = threading.Event()
+    outputs = stack.outputs()
+    client = Letta(base_url=outputs["apiUrl"], api_key=password, max_retries=0)
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                client.agents.list(limit=1)
+            except letta_client.LettaError as error:
+                failures.append(error)
+            time.sleep(0.1)
+
+    asking = threading.Thread(target=ask)
+    port = outputs["otlpGrpcEndpoint"].rpartition(":")[2]
+    with Generator(f"127.0.0.1:{port}", run=run) as generator:
+        # More than an update takes; it is stopped when that is over.
+        flows = [generator.start(signal, count=RATE * 600, rate=RATE, seconds=900) for signal in Signal]
+        asking.start()
+        try:
+            for flow in flows:
+                flow.wait_for(RATE)
+            yield reports, failures
+            for flow in flows:
+                sent = len(flow.report().acknowledged)
+                flow.wait_for(sent + RATE)
+        finally:
+            over.set()
+            asking.join()
+            for flow in flows:
+                flow.stop()
+            reports += [flow.finish() for flow in flows]
+
+
+def stored(backend: ClickHouse, report: Report) -> Counter[int]:
+    """Give how often each number is in the signal's table."""
+    table, attributes = ATTRIBUTES[report.signal]
+    rows = backend.ask(
+        f"SELECT toUInt64({attributes}['{SEQUENCE}']) AS n, count() AS times FROM {table}"  # noqa: S608
+        f" WHERE {attributes}['{RUN}'] = {{run:String}} GROUP BY n",
+        parameters={"run": report.run},
+    )
+    return Counter({row["n"]: row["times"] for row in rows})
+
+
+def is_stored(backend: ClickHouse, report: Report) -> bool:
+    return report.acknowledged <= stored(backend, report).keys()
+
+
+def assert_everything_acknowledged_is_stored(backend: ClickHouse, reports: list[Report]) -> None:
+    assert len(reports) == len(Signal)
+    for report in reports:
+        assert report.acknowledged
+        backend.wait_until(partial(is_stored, backend, report), seconds=90)
+
+
+def test_an_upgrade_of_the_collector_under_load_loses_nothing_and_fails_no_request(
+    production: Deployment, backend: ClickHouse, passwords: dict[str, str]
+) -> None:
+    before = {str(one.id) for one in production.containers("collector")}
+    server = production.container("letta").id
+
+    with load(production, passwords["serverPassword"], "upgrade") as (reports, failures):
+        production.set(collectorVersion=None)
+        production.pulumi("up", "--yes", "--skip-preview")
+
+    assert_everything_acknowledged_is_stored(backend, reports)
+    assert failures == []
+    after = {str(one.id) for one in production.containers("collector")}
+    assert len(after) == 2
+    assert not before & after
+    assert production.container("letta").id == server
+
+
+def test_log_lines_of_a_request_find_its_trace(
+    production: Deployment, backend: ClickHouse, passwords: dict[str, str]
+) -> None:
+    client = Letta(base_url=production.outputs()["apiUrl"], api_key=passwords["serverPassword"])
+    agent = new_agent(client)
+    client.agents.messages.create(agent, messages=[{"role": "user", "content": "leave a line"}])
+
+    for attempt in eventually(60):
+        with attempt:
+            (joined,) = backend.ask(
+                "SELECT count() AS n, uniqExact(LogAttributes['log.file.path']) AS files FROM otel.otel_logs"
+                " WHERE ServiceName = 'letta-server' AND TraceId != ''"
+                " AND TraceId IN (SELECT TraceId FROM otel.otel_traces)"
+            )
+            assert joined["n"] > 0, "no line has a trace"
+    twice = backend.ask(
+        "SELECT Body, Timestamp, count() AS n FROM otel.otel_logs WHERE ServiceName = 'letta-server'"
+        " GROUP BY ALL HAVING n > 1"
+    )
+    assert twice == [], "a line was read by two collectors"
+
+
+def test_a_rotation_of_clickhouses_password_under_load_loses_nothing_and_fails_no_request(
+    production: Deployment, backend: ClickHouse, passwords: dict[str, str]
+) -> None:
+    with load(production, passwords["serverPassword"], "rotation") as (reports, failures):
+        backend.accept(passwords["rotatedPassword"])
+        for attempt in eventually(60):
+            with attempt:
+                told = production.make("doctor", check=False)
+                assert "ClickHouse refuses user, password or key" in told.output
+                assert "letta:clickhousePassword" in told.output
+        production.set_secret("clickhousePassword", passwords["rotatedPassword"])
+        production.pulumi("up", "--yes", "--skip-preview")
+
+    assert_everything_acknowledged_is_stored(backend, reports)
+    assert failures == []
+    production.make("up")
+
+
+def test_a_second_preview_of_a_production_stack_shows_no_changes(production: Deployment) -> None:
+    production.pulumi("preview", "--expect-no-changes")
+    production.pulumi("refresh", "--preview-only", "--expect-no-changes")
+
+
+def test_a_configuration_that_the_collector_refuses_replaces_no_collector(production: Deployment) -> None:
+    before = {str(one.id) for one in production.containers("collector")}
+    source = production.root / "otel" / "fragments.py"
+    good = source.read_text()
+    source.write_text(good.replace('"check_interval"', '"chekc_interval"'))
+    try:
+        failed = production.pulumi("up", "--yes", "--skip-preview", check=False)
+    finally:
+        source.write_text(good)
+
+    assert failed.code != 0
+    assert "chekc_interval" in failed.output
+    assert {str(one.id) for one in production.containers("collector")} == before
+    production.pulumi("up", "--yes", "--skip-preview")
+
+
+def test_while_clickhouse_is_down_an_update_fails_and_letta_and_collectors_go_on(
+    production: Deployment, backend: ClickHouse, passwords: dict[str, str]
+) -> None:
+    with (
+        backend.failing(Fault.REFUSES),
+        load(production, passwords["serverPassword"], "outage") as (
+            reports,
+            failures,
+        ),
+    ):
+        production.set(telemetryRetentionDays="7")
+        failed = production.pulumi("up", "--yes", "--skip-preview", check=False)
+        assert failed.code != 0
+        assert "ClickHouse does not answer" in failed.output
+
+    assert failures == []
+    assert_everything_acknowledged_is_stored(backend, reports)
+    production.pulumi("up", "--yes", "--skip-preview")
+    (kept,) = backend.ask("SELECT create_table_query AS q FROM system.tables WHERE name = 'otel_traces'")
+    assert "toIntervalDay(7)" in kept["q"]
+
+
+def test_no_secret_of_the_production_stack_is_seen_anywhere(
+    production: Deployment, passwords: dict[str, str]
+) -> None:
+    from tests.engine.test_secrets import channels
+
+    assert canary.find(passwords, channels(production)) == []

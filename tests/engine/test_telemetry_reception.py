@@ -1,0 +1,87 @@
+"""Who may send: a stack whose collector speaks TLS and is published beyond this machine."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from letta_client import Letta
+
+from tests.engine.conftest import NewDeployment, eventually
+from tests.engine.deployment import Deployment
+
+pytestmark = pytest.mark.engine
+
+NOTHING: dict[str, list[object]] = {"resourceSpans": []}
+
+
+@pytest.fixture(scope="module")
+def secured(new_deployment: NewDeployment) -> Iterator[Deployment]:
+    """Give a stack that was brought up by `make up`, whose last step sends a span with token and TLS."""
+    deployment = new_deployment(requireTls="true", bindAddress="0.0.0.0")  # noqa: S104
+    deployment.make("up")
+    yield deployment
+    deployment.make("down", "YES=1")
+
+
+def read(secured: Deployment, volume: str, path: str) -> str:
+    shown = secured.engine.containers.run(
+        secured.outputs()["images"]["base"],
+        ["cat", f"/volume/{path}"],
+        volumes={volume: {"bind": "/volume", "mode": "ro"}},
+        user="10001",
+        remove=True,
+    )
+    return str(shown.decode())
+
+
+@pytest.fixture(scope="module")
+def authority(secured: Deployment) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=read(secured, secured.outputs()["otlpCertificatesVolume"], "ca.pem"))
+
+
+def test_clients_are_heard_only_with_the_token(secured: Deployment, authority: ssl.SSLContext) -> None:
+    url = f"{secured.outputs()['otlpHttpEndpoint']}/v1/traces"
+    token = secured.outputs(secrets=True)["otlpToken"]
+
+    with httpx.Client(verify=authority) as client:
+        assert client.post(url, json=NOTHING).status_code == 401
+        assert client.post(url, json=NOTHING, headers={"Authorization": "Bearer no"}).status_code == 401
+        assert client.post(url, json=NOTHING, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_nobody_is_heard_without_tls(secured: Deployment) -> None:
+    url = f"{secured.outputs()['otlpHttpEndpoint']}/v1/traces".replace("https://", "http://")
+
+    assert httpx.post(url, json=NOTHING).status_code == 400
+
+
+def test_the_certificates_key_is_not_the_servers_to_read(secured: Deployment) -> None:
+    import docker.errors
+
+    with pytest.raises(docker.errors.ContainerError, match="Permission denied"):
+        read(secured, secured.outputs()["otlpCertificatesVolume"], "server-key.pem")
+
+
+def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
+    outputs = secured.outputs(secrets=True)
+    Letta(base_url=outputs["apiUrl"], api_key=outputs["serverPassword"]).blocks.create(label="tls", value="sent")
+
+    for attempt in eventually(60):
+        with attempt:
+            lines = read(secured, outputs["tracesVolume"], outputs["tracesFile"]).splitlines()
+            spans = [
+                span["name"]
+                for line in lines
+                for resource in json.loads(line)["resourceSpans"]
+                for scope in resource["scopeSpans"]
+                for span in scope["spans"]
+            ]
+            assert "POST /v1/blocks/" in spans
+
+
+def test_a_second_preview_of_it_shows_no_changes(secured: Deployment) -> None:
+    secured.pulumi("preview", "--expect-no-changes")
