@@ -102,8 +102,10 @@ def compose(
 
 
 def _received(receivers: Iterable[str], situation: Situation) -> list[str]:
-    """Give those from outside the same pipelines as the servers."""
+    """Give those from outside the same pipelines as the servers; leave out a reader of logs that has none to read."""
     beside = {"otlp": ["otlp", "otlp/outside"]} if situation.reception.token else {}
+    if not situation.log_directories:
+        beside["filelog/letta"] = []
     return [one for name in receivers for one in beside.get(name, [name])]
 
 

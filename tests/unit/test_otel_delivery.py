@@ -278,3 +278,12 @@ def test_a_collector_outside_of_a_container_uses_the_addresses_and_folders_that_
 def test_a_folder_that_the_collector_would_read_otherwise_is_refused(folder: str) -> None:
     with pytest.raises(otel.ConfigurationError, match="absolute path"):
         otel.Place(data_directory=folder)
+
+
+def test_a_collector_without_log_folders_reads_no_logs_and_goes_on_taking_them() -> None:
+    for version in otel.VERSIONS:
+        config = composed("clickhouse-prod", version=version, log_directories=())
+
+        assert "filelog/letta" not in config["receivers"]
+        logs = [one for name, one in config["service"]["pipelines"].items() if name.startswith("logs")]
+        assert all(one["receivers"] == ["otlp"] for one in logs)
