@@ -112,13 +112,20 @@ def _reasons(log: str, now: datetime) -> dict[str, str]:
             continue
         # 0.96 writes `name`, later versions the id by OpenTelemetry's convention.
         exporter = str(entry.get("otelcol.component.id") or entry.get("name") or "an exporter")
-        try:
-            when = datetime.fromisoformat(str(entry.get("ts")))
-        except ValueError:
-            continue
-        if now - when < RECENT:
+        when = _time(entry.get("ts"))
+        if when and now - when < RECENT:
             found[exporter] = str(entry.get("error", ""))
     return found
+
+
+def _time(stamp: object) -> datetime | None:
+    """Read the time of a log entry: ISO 8601, or seconds since 1970 (0.96)."""
+    try:
+        if isinstance(stamp, int | float):
+            return datetime.fromtimestamp(stamp, UTC)
+        return datetime.fromisoformat(str(stamp))
+    except ValueError:
+        return None
 
 
 def _destination(exporter: str) -> tuple[str, str, str]:
