@@ -102,7 +102,7 @@ def compose(
 
 
 def _received(receivers: Iterable[str], situation: Situation) -> list[str]:
-    """Give those from outside the same pipelines as the servers; leave out a reader of logs that has none to read."""
+    """Give those from outside the servers' pipelines, and leave out a reader of logs that has none to read."""
     beside = {"otlp": ["otlp", "otlp/outside"]} if situation.reception.token else {}
     if not situation.log_directories:
         beside["filelog/letta"] = []
