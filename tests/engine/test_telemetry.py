@@ -101,7 +101,7 @@ def test_the_stack_says_what_was_chosen_and_what_that_cannot_give(platform: Depl
 
 @pytest.fixture(scope="module")
 def passwords() -> dict[str, str]:
-    return canary.plant("clickhousePassword", "serverPassword", "rotatedPassword")
+    return canary.plant("clickhousePassword", "serverPassword", "openaiApiKey", "rotatedPassword")
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def production(
         deploymentEnvironment="trial",
     )
     deployment.pulumi("stack", "init")
-    for key in ("clickhousePassword", "serverPassword"):
+    for key in ("clickhousePassword", "serverPassword", "openaiApiKey"):
         deployment.set_secret(key, passwords[key])
     up = deployment.make("up")
     assert "GHSA-c74f-6mfw-mm4v" in up.output
