@@ -19,6 +19,7 @@ from operations.collector.state import State
 from operations.engine import Container, EngineUnreachableError
 from operations.failure import OperationError
 from operations.redaction import Redactor
+from otel.versions import CollectorVersion, Feature
 from toolchain import docker_endpoint, locations
 
 MEMORY_MIB = 1366
@@ -70,7 +71,7 @@ def run(
         program = install(version, given).program
         for line in description(wanted, place, version, device_id):
             terminal.say(line)
-        _prepare_clickhouse(wanted, retention_days)
+        _prepare_clickhouse(wanted, version, retention_days)
         locations.private_folder(Path(place.queue_directory))
         state.write_configuration(text)
         with state.secret_files(wanted.secret_files):
@@ -155,7 +156,7 @@ def description(wanted: Wanted, place: otel.Place, version: str, device_id: str)
         yield f"device id: {device_id} (with GRAFANA_URL: a link to its traces)"
 
 
-def _prepare_clickhouse(wanted: Wanted, retention_days: int) -> None:
+def _prepare_clickhouse(wanted: Wanted, version: str, retention_days: int) -> None:
     target = wanted.destinations.clickhouse
     if target is None or otel.CLICKHOUSE_PASSWORD not in wanted.secret_files:
         return
@@ -163,6 +164,12 @@ def _prepare_clickhouse(wanted: Wanted, retention_days: int) -> None:
     try:
         done = tables.ensure(target, wanted.secrets["CLICKHOUSE_PASSWORD"], retention_days=retention_days)
     except tables.UndeliverableError as error:
+        if not CollectorVersion.parse(version).has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
+            raise OperationError(
+                clean(f"{error}. Collector {version} does not start then: it wants to make the tables itself"),
+                where="CLICKHOUSE_ENDPOINT",
+                cure=["start ClickHouse first", f"or take collector {otel.DEFAULT_VERSION}, which waits for it"],
+            ) from None
         done = f"warning: {error}. Signals wait in the queue until ClickHouse has the tables: run this again then."
     terminal.say(clean(done))
 

@@ -227,6 +227,17 @@ def test_while_clickhouse_is_down_it_says_so_and_keeps_what_comes(tmp_path: Path
     assert Counter((row["TraceId"], row["SpanId"]) for row in stored) == expected(report)
 
 
+def test_an_old_collector_that_would_not_start_without_clickhouse_is_not_started(tmp_path: Path) -> None:
+    with reserved(1) as (nobody,):
+        variables = {"CLICKHOUSE_ENDPOINT": f"http://127.0.0.1:{nobody}", "CLICKHOUSE_PASSWORD": PASSWORD}
+        with running(tmp_path, version="0.96.0", **variables) as command:
+            code = command.process.wait(SECONDS)
+
+    assert code == 1
+    assert "error: ClickHouse does not answer" in command.said
+    assert "Collector 0.96.0 does not start then" in command.said
+
+
 def test_the_exit_code_is_the_collectors_and_secrets_go_also_when_it_is_killed(tmp_path: Path) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
         variables = {"CLICKHOUSE_ENDPOINT": server.url(), "CLICKHOUSE_PASSWORD": PASSWORD}

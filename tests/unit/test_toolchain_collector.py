@@ -123,6 +123,17 @@ def test_each_platform_gets_its_own_release(world: World, platform: str) -> None
     assert "its checksum is the one that its publisher lists" in world.said
 
 
+def test_a_download_that_is_kept_elsewhere_is_followed_there(world: World) -> None:
+    name = f"otelcol-contrib_{VERSION}_linux_amd64.tar.gz"
+    sums = f"{hashlib.sha256(RELEASE).hexdigest()}  {name}\n"
+    world.publish(None, sums=sums)
+    moved = {"Location": world.server.url_for("/assets/1")}
+    world.server.expect_request(f"/v{VERSION}/{name}").respond_with_data(status=302, headers=moved)
+    world.server.expect_request("/assets/1").respond_with_data(RELEASE)
+
+    assert world.ensure().route is Route.OFFICIAL
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_each_platform_builds_where_nothing_can_be_downloaded(world: World, platform: str) -> None:
     world.environ["LETTA_COLLECTOR_RELEASES_URL"] = "http://releases.invalid"
