@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 import otel
 from operations.collector import tables
@@ -100,3 +101,15 @@ def test_why_tables_cannot_be_made_is_said(clickhouse: ClickHouse) -> None:
 
     with pytest.raises(tables.UndeliverableError, match=r"does not make the tables: .*Exception"):
         ensure(clickhouse)
+
+
+def test_a_redirection_is_not_followed_with_the_password(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/").respond_with_data(
+        status=307, headers={"Location": httpserver.url_for("/elsewhere")}
+    )
+    target = otel.ClickHouse(endpoint=httpserver.url_for(""))
+
+    with pytest.raises(OperationError, match="not ClickHouse's HTTP interface: HTTP 307"):
+        tables.ensure(target, PASSWORD, retention_days=30)
+
+    assert [request.path for request, _ in httpserver.log] == ["/"]
