@@ -14,7 +14,7 @@ import otel
 from operations import ports, streaming, terminal
 from operations.collector import environment, tables
 from operations.collector.environment import Wanted
-from operations.collector.install import install
+from operations.collector.install import install, refuse_unknown
 from operations.collector.state import State
 from operations.engine import Container, EngineUnreachableError
 from operations.failure import OperationError
@@ -52,6 +52,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGHUP):
         # As for Ctrl-C, so that files with secrets are removed whenever the end comes.
         signal.signal(number, signal.default_int_handler)
+    refuse_unknown(version)
     wanted = environment.read(environ, version=version, profile=profile, development=development)
     given = environment.without_secrets(environ)
     state = State(locations.state_home(environ) / "collector")

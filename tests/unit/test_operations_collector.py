@@ -270,11 +270,15 @@ def test_bad_variables_end_the_command_with_an_error_and_without_the_value(tmp_p
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_version_ends_the_command_with_those_that_there_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["install", "run"])
+@pytest.mark.parametrize("version", ["0.100.0", "latest"])
+def test_an_unknown_version_ends_the_command_with_those_that_there_are(
+    tmp_path: Path, verb: str, version: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "operations", "collector", "install", "--version", "0.1.0"],
+        [sys.executable, "-m", "operations", "collector", verb],
         cwd=ROOT,
-        env={**os.environ, "HOME": str(tmp_path)},
+        env={**os.environ, **CLICKHOUSE, "HOME": str(tmp_path), "LETTA_COLLECTOR_VERSION": version},
         capture_output=True,
         text=True,
         check=False,
