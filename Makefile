@@ -36,6 +36,10 @@ doctor: venv ## Say what is wrong with the machine or the stack, and how to mend
 traces: venv ## Show the recorded traces as trees, and follow them
 	@$(OPERATIONS) traces
 
+.PHONY: collector
+collector: venv ## Run a collector on this machine, without Docker (docs/telemetry.md)
+	@$(OPERATIONS) collector run
+
 .PHONY: env
 env: venv ## Print what makes plain `pulumi` work in a shell: eval "$(make -s env)"
 	@$(OPERATIONS) env

@@ -1,6 +1,19 @@
 """Entry point of `python -m operations`."""
 
-from operations.command_line import main
+import sys
+
+
+def _main() -> None:
+    if sys.platform == "win32":
+        # Said here, because what comes next cannot even be imported there.
+        sys.exit(
+            "error: this does not run on Windows itself: it needs signals, and files whose modes keep secrets\n"
+            "  do:    install the Windows Subsystem for Linux (`wsl --install`), and run it in there"
+        )
+    from operations.command_line import main
+
+    main()
+
 
 if __name__ == "__main__":
-    main()
+    _main()

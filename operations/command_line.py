@@ -151,6 +151,69 @@ def refresh_packages() -> None:
     print(f"{path.relative_to(ROOT)} is of today; the next `make up` builds the images with today's packages")
 
 
+collector = typer.Typer(
+    help="The collector on this machine, without Docker.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(collector, name="collector")
+
+CollectorVersion = Annotated[
+    str | None,
+    typer.Option(
+        "--version", envvar="LETTA_COLLECTOR_VERSION", help="Version of the collector; else the stacks' own."
+    ),
+]
+CollectorPort = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
+
+
+@collector.command("install")
+def collector_install(version: CollectorVersion = None) -> None:
+    """Bring the collector, where it is missing, another version or damaged: its release, or built here."""
+    import otel
+    from operations.collector.install import install
+
+    install(version or otel.DEFAULT_VERSION, os.environ)
+
+
+@collector.command("run")
+def collector_run(
+    *,
+    version: CollectorVersion = None,
+    profile: Annotated[str | None, typer.Option(help="Profile; else chosen by what is set.")] = None,
+    production: Annotated[bool, typer.Option("--production", help="Choose the production variant.")] = False,
+    retention_days: Annotated[
+        int, typer.Option(min=1, max=3650, help="How long ClickHouse keeps signals in tables that are made now.")
+    ] = 30,
+    grpc_port: CollectorPort = 4317,
+    http_port: CollectorPort = 4318,
+    health_port: CollectorPort = 13133,
+    metrics_port: CollectorPort = 8888,
+) -> None:
+    """Run a collector here until Ctrl-C; variables say where to: CLICKHOUSE_ENDPOINT with CLICKHOUSE_PASSWORD.
+
+    Also CLICKHOUSE_USERNAME and CLICKHOUSE_DATABASE; SIGNOZ_ENDPOINT with SIGNOZ_INGESTION_KEY; DD_SITE with
+    DD_API_KEY; LETTA_ENVIRONMENT; GRAFANA_URL. With none of them it writes to files.
+    """
+    import otel
+    from operations.collector.run import run
+
+    code = run(
+        version=version or otel.DEFAULT_VERSION,
+        profile=profile,
+        development=not production,
+        place=otel.Place(
+            address="127.0.0.1",
+            grpc_port=grpc_port,
+            http_port=http_port,
+            health_port=health_port,
+            metrics_port=metrics_port,
+        ),
+        retention_days=retention_days,
+    )
+    raise typer.Exit(code)
+
+
 def _exit_unless(well: bool) -> None:
     if not well:
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from typing import IO
 
 SILENCE_SECONDS = 10.0
 KEPT_LINES = 400
+ONE_WISH_SECONDS = 1.0
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -34,10 +35,11 @@ def run(
     directory: Path,
     environment: Mapping[str, str],
     show: Callable[[str], None],
-    when_silent: Callable[[float], str],
+    when_silent: Callable[[float], str] | None = None,
     clean: Callable[[str], str] = lambda line: line,
     log: IO[str] | None = None,
     silence: float = SILENCE_SECONDS,
+    insist: signal.Signals = signal.SIGINT,
 ) -> Ended:
     """Run a program to its end.
 
@@ -47,10 +49,11 @@ def run(
         environment: its whole environment.
         show: gets every line without its end.
         when_silent: gives the line to show after `silence` seconds without one; it gets the seconds since the
-            start.
+            start. None: silence is usual.
         clean: takes secrets out of a line, before it is shown or logged.
         log: gets every line too.
         silence: seconds.
+        insist: what the program gets when it is asked to end once more.
 
     A Ctrl-C, a SIGTERM or a closed terminal is passed on to the program, which then ends in its own way. It is
     never left running alone: an update that nobody watches would hold its lock, and surprise the next one.
@@ -72,12 +75,13 @@ def run(
     threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
     started = time.monotonic()
     kept: list[str] = []
-    with _signals_passed_on(process, show), _ended_at_last(process):
+    with _signals_passed_on(process, show, insist), _ended_at_last(process):
         while True:
             try:
-                line = lines.get(timeout=silence)
+                line = lines.get(timeout=silence if when_silent else None)
             except queue.Empty:
-                show(when_silent(time.monotonic() - started))
+                if when_silent:
+                    show(when_silent(time.monotonic() - started))
                 continue
             if line is None:
                 break
@@ -123,15 +127,24 @@ def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
 
 
 @contextlib.contextmanager
-def _signals_passed_on(process: subprocess.Popen[str], show: Callable[[str], None]) -> Iterator[None]:
+def _signals_passed_on(
+    process: subprocess.Popen[str], show: Callable[[str], None], insist: signal.Signals
+) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    asked: float | None = None
+
     def pass_on(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        now = time.monotonic()
+        # Whoever ends a whole group of processes may reach this one twice, by one wish.
+        again = asked is not None and now - asked > ONE_WISH_SECONDS
+        asked = asked or now
         show(f"{signal.Signals(number).name} received: asking it to stop in order (once more: at once)")
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(insist if again else signal.SIGINT)
 
     before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from otel.composition import compose, render
+from otel.place import CONTAINER, Place
 from otel.profiles import Profile
 from otel.situation import ClickHouse, Datadog, Destinations, Reception, Redaction, SigNoz
 
@@ -13,7 +14,7 @@ DESTINATIONS = Destinations(
 )
 
 
-def example(profile: Profile, *, version: str) -> str:
+def example(profile: Profile, *, version: str, place: Place = CONTAINER) -> str:
     """Give the text of the configuration of `profile` with everything that it can do switched on."""
     config = compose(
         profile,
@@ -25,5 +26,6 @@ def example(profile: Profile, *, version: str) -> str:
         redaction=Redaction.CONTENT,
         log_directories=("replica-1", "replica-2"),
         reception=Reception(tls=True, token=True),
+        place=place,
     )
     return render(config)

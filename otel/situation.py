@@ -45,8 +45,7 @@ class ClickHouse:
         # Version 0.96 writes it into its statements without quotes.
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.database):
             raise ConfigurationError(
-                f"ClickHouse's database must be letters, digits and _, not starting with a digit:"
-                f" {self.database!r} is not"
+                "ClickHouse's database must be letters, digits and _, not starting with a digit"
             )
         if not self.username:
             raise ConfigurationError("ClickHouse's username must not be empty")
@@ -66,7 +65,7 @@ class Datadog:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", self.site):
-            raise ConfigurationError(f"Datadog's site must be a name like datadoghq.com: {self.site!r} is not")
+            raise ConfigurationError("Datadog's site must be a name like datadoghq.com")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,16 +160,19 @@ class Situation:
 
 
 def _address(endpoint: str, what: str, ports: dict[str, int]) -> tuple[str, str, int]:
-    """Take an endpoint apart; nothing but scheme, host and port is allowed. Give the port that is meant."""
+    """Take an endpoint apart; nothing but scheme, host and port is allowed. Give the port that is meant.
+
+    What is refused is not repeated: a password may have come into it.
+    """
     schemes = " or ".join(f"{scheme}://" for scheme in ports)
     try:
         parts = urlsplit(endpoint)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{what}'s endpoint is not an address: {error}") from error
-    if parts.scheme not in ports or not parts.hostname:
+        hostname, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError(f"{what}'s endpoint is not an address") from None
+    if parts.scheme not in ports or not re.fullmatch(r"[A-Za-z0-9._:-]+", hostname):
         raise ConfigurationError(f"{what}'s endpoint must start with {schemes} and name a host")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise ConfigurationError(f"{what}'s endpoint must be scheme, host and port, without path and password")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{hostname}]" if ":" in hostname else hostname
     return parts.scheme, host, port or ports[parts.scheme]

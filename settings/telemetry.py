@@ -32,16 +32,10 @@ def choice(settings: Settings) -> otel.Choice:
     Raises:
         otel.ConfigurationError: when the profile that is named needs a destination that is not set.
     """
-    there = destinations(settings)
     return otel.choose(
         profile=settings.telemetry_profile,
         development=settings.telemetry_variant == "development",
-        clickhouse_endpoint=there.clickhouse is not None,
-        clickhouse_password=there.clickhouse is not None,
-        signoz_endpoint=there.signoz is not None,
-        signoz_key=there.signoz is not None,
-        datadog_site=there.datadog is not None,
-        datadog_key=there.datadog is not None,
+        destinations=destinations(settings),
     )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolchain.failure import StepFailedError
 from toolchain.progress import Progress
 
 MARKER = "complete.json"
@@ -40,6 +41,8 @@ class Entry:
     """One folder of the cache, there or not."""
 
     folder: Path
+    check: Callable[[Path], str | None] | None = None
+    """Says what is wrong with a folder all of whose files are whole; None when nothing is."""
 
     def damage(self, *, thorough: bool = False) -> str | None:
         """Say what is wrong with it, or None when it is whole.
@@ -54,7 +57,8 @@ class Entry:
         except (OSError, ValueError, KeyError):
             return f"{MARKER} cannot be read"
         found = (_file_damage(self.folder / name, listed, thorough=thorough) for name, listed in files.items())
-        return next((damage for damage in found if damage), None)
+        damaged = next((damage for damage in found if damage), None)
+        return damaged or (self.check(self.folder) if self.check else None)
 
     @property
     def is_complete(self) -> bool:
@@ -81,6 +85,8 @@ class Entry:
             partial = Path(tempfile.mkdtemp(prefix=f"{self.folder.name}{_PARTIAL}", dir=self.folder.parent))
             try:
                 fill(partial)
+                if self.check and (wrong := self.check(partial)):
+                    raise StepFailedError(f"what was made for {self.folder} is wrong: {wrong}")
                 _write_marker(partial)
                 partial.rename(self.folder)
             finally:

@@ -108,7 +108,7 @@ def build(
     environment = build_environment(go, environ, cache=cache)
     for number, binary in enumerate(versions.binaries, start=1):
         with progress.step(f"building {binary.output} ({number} of {len(versions.binaries)})"):
-            _build_one(progress, binary, go, built / binary.output, environment)
+            build_one(progress, binary, go, built / binary.output, environment)
         _copy_scripts(binary, go, bin_folder, environment)
     plugins = {plugin.binary: plugin for plugin in versions.plugins}
     for binary in versions.binaries:
@@ -136,7 +136,12 @@ def build(
     shutil.rmtree(folder / "home" / "logs", ignore_errors=True)
 
 
-def _build_one(progress: Progress, binary: Binary, go: Path, output: Path, environment: Mapping[str, str]) -> None:
+def build_one(progress: Progress, binary: Binary, go: Path, output: Path, environment: Mapping[str, str]) -> None:
+    """Build one program, in the environment that `build_environment` gives.
+
+    Raises:
+        StepFailedError: when it does not build.
+    """
     command: list[str | Path] = [go, "build", "-trimpath", "-buildvcs=false", "-mod=readonly"]
     if binary.tags:
         command += ["-tags", binary.tags]

@@ -9,6 +9,7 @@ from enum import StrEnum
 from toolchain import base_image, engine, pulumi
 from toolchain.machine import detect
 from toolchain.progress import Progress
+from toolchain.routes import WAYS
 
 
 class Part(StrEnum):
@@ -43,9 +44,6 @@ def ensure(
     host = engine.ensure(progress, machine, environ) if {Part.ENGINE, Part.BASE_IMAGE} & set(want) else ""
     if Part.PULUMI in want:
         found = pulumi.ensure(progress, machine, environ, thorough=thorough)
-        progress.say(f"Pulumi in {found.programs} ({_WAYS[found.route]})")
+        progress.say(f"Pulumi in {found.programs} ({WAYS[found.route]})")
     if Part.BASE_IMAGE in want:
         base_image.ensure(progress, machine, base_image.EngineImages(host, environ), environ)
-
-
-_WAYS = {pulumi.Route.OFFICIAL: "official release", pulumi.Route.GO: "built from Go modules"}

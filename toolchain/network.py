@@ -40,7 +40,8 @@ def ca_bundle(
     return None
 
 
-def _client(timeout: float) -> httpx.Client:
+def client(timeout: float) -> httpx.Client:
+    """Give a client that waits so many seconds for each answer or part of it."""
     # The system's certificates and not those that Python brings: only the former know of an intercepting proxy.
     context = ssl.create_default_context()
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")
@@ -55,8 +56,8 @@ def fetch_text(url: str, *, timeout: float = PROBE_SECONDS) -> str:
     Raises:
         httpx.HTTPError: when it cannot be had.
     """
-    with _client(timeout) as client:
-        return client.get(url).raise_for_status().text
+    with client(timeout) as opened:
+        return opened.get(url).raise_for_status().text
 
 
 def download(url: str, target: Path, progress: Progress) -> str:
@@ -68,8 +69,8 @@ def download(url: str, target: Path, progress: Progress) -> str:
     digest = hashlib.sha256()
     said = time.monotonic()
     with (
-        _client(_STALLED_SECONDS) as client,
-        client.stream("GET", url) as response,
+        client(_STALLED_SECONDS) as opened,
+        opened.stream("GET", url) as response,
         target.open("wb") as file,
     ):
         response.raise_for_status()

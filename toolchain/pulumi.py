@@ -6,25 +6,17 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from toolchain import locations, versions
 from toolchain.cache import Entry, content_key
-from toolchain.failure import StepFailedError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
+from toolchain.routes import Route, routes, take
 from toolchain.versions import Versions
 
 ROUTE_VARIABLE = "LETTA_PULUMI_ROUTE"
 _BUILT_FROM = (".go", ".mod", ".sum")
-
-
-class Route(StrEnum):
-    """A way to Pulumi."""
-
-    OFFICIAL = "official"
-    GO = "go"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,23 +50,11 @@ def installation(route: Route, environ: Mapping[str, str] = os.environ) -> Insta
 
 def installed(environ: Mapping[str, str] = os.environ) -> Installation | None:
     """Give the installation that is there and whole; None when there is none."""
-    for route in _routes(environ):
+    for route in routes(ROUTE_VARIABLE, environ):
         found = installation(route, environ)
         if found.entry.is_complete:
             return found
     return None
-
-
-def _routes(environ: Mapping[str, str]) -> tuple[Route, ...]:
-    chosen = environ.get(ROUTE_VARIABLE)
-    if not chosen:
-        return (Route.OFFICIAL, Route.GO)
-    try:
-        return (Route(chosen),)
-    except ValueError:
-        raise StepFailedError(
-            f"{ROUTE_VARIABLE} is {chosen!r}", cure=[f"set it to one of: {', '.join(Route)}; or unset it"]
-        ) from None
 
 
 def ensure(
@@ -90,7 +70,7 @@ def ensure(
     Raises:
         StepFailedError: when it can be had neither way.
     """
-    for route in _routes(environ):
+    for route in routes(ROUTE_VARIABLE, environ):
         found = installation(route, environ)
         damage = found.entry.damage(thorough=thorough)
         if damage is None:
@@ -108,33 +88,27 @@ def _bring(
     # Here and not at the top, because every shell asks this module where Pulumi is, and few have to bring it.
     from toolchain import go_modules, official
 
-    routes = _routes(environ)
-    if Route.OFFICIAL in routes:
+    def download() -> Installation:
         found = installation(Route.OFFICIAL, environ)
-        try:
-            release = official.find_release(wanted.pulumi, machine, environ)
-            progress.say(f"way: official release, because {release.url.rpartition('/')[0]} can be reached")
-            found.entry.make(
-                lambda folder: official.install(progress, wanted, release, folder, environ),
-                progress,
-                thorough=thorough,
-            )
-        except official.UnavailableError as error:
-            if Route.GO not in routes:
-                raise StepFailedError(
-                    f"the official way, chosen by {ROUTE_VARIABLE}, cannot be taken: {error}",
-                    cure=[f"unset {ROUTE_VARIABLE}: it can be built from Go modules, too"],
-                ) from None
-            progress.say(f"not the official release: {error}")
-        else:
-            return found
-    found = installation(Route.GO, environ)
-    progress.say("way: built from Go modules (once; 10 minutes on two processors, less with more)")
-    cache = locations.cache_home(environ)
-    go = go_modules.find_go(progress, wanted, cache, environ)
-    found.entry.make(
-        lambda folder: go_modules.build(progress, wanted, go, folder, environ, cache=cache),
-        progress,
-        thorough=thorough,
-    )
-    return found
+        release = official.find_release(wanted.pulumi, machine, environ)
+        progress.say(f"way: official release, because {release.url.rpartition('/')[0]} can be reached")
+        found.entry.make(
+            lambda folder: official.install(progress, wanted, release, folder, environ),
+            progress,
+            thorough=thorough,
+        )
+        return found
+
+    def build() -> Installation:
+        found = installation(Route.GO, environ)
+        progress.say("way: built from Go modules (once; 10 minutes on two processors, less with more)")
+        cache = locations.cache_home(environ)
+        go = go_modules.find_go(progress, wanted, cache, environ)
+        found.entry.make(
+            lambda folder: go_modules.build(progress, wanted, go, folder, environ, cache=cache),
+            progress,
+            thorough=thorough,
+        )
+        return found
+
+    return take(progress, ROUTE_VARIABLE, environ, official=download, go=build)

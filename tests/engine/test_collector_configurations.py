@@ -1,17 +1,23 @@
-"""Every profile's configuration, judged by the collector that would run it."""
+"""Every profile's configuration, judged by the collectors that would run it: the image's, each version's own."""
 
 from __future__ import annotations
 
 import io
+import re
+import subprocess
 import tarfile
+from pathlib import Path
 
 import docker
 import pytest
 
 import otel
 from otel.example import example
+from tests.support.collector import program
 
 pytestmark = pytest.mark.engine
+
+AWKWARD = "0123 $x ${env:HOME}"
 
 
 def _archive(files: dict[str, str]) -> bytes:
@@ -40,14 +46,14 @@ def _validate(engine: docker.DockerClient, image: str, files: dict[str, str]) ->
 
 def _files(profile: otel.Profile) -> dict[str, str]:
     secrets = {
-        f"{otel.CONTAINER.secrets_directory}/{name}".lstrip("/"): otel.secret_file("0123 $x ${env:HOME}")
-        for name in otel.secret_names(profile)
+        f"{otel.CONTAINER.secrets_directory}/{name}".lstrip("/"): otel.secret_file(AWKWARD)
+        for name in otel.secret_names(profile, token=True)
     }
     return {"etc/otelcol/config.yaml": example(profile, version=otel.DEFAULT_VERSION), **secrets}
 
 
 @pytest.mark.parametrize("profile", otel.PROFILES.values(), ids=lambda profile: profile.name)
-def test_the_collector_accepts_its_configuration(
+def test_the_image_accepts_its_configuration(
     engine: docker.DockerClient, images: dict[str, str], profile: otel.Profile
 ) -> None:
     code, printed = _validate(engine, images["collector"], _files(profile))
@@ -55,7 +61,7 @@ def test_the_collector_accepts_its_configuration(
     assert code == 0, printed
 
 
-def test_the_collector_refuses_a_key_that_it_does_not_know(
+def test_the_image_refuses_a_key_that_it_does_not_know(
     engine: docker.DockerClient, images: dict[str, str]
 ) -> None:
     files = _files(otel.PROFILES["file"])
@@ -67,3 +73,45 @@ def test_the_collector_refuses_a_key_that_it_does_not_know(
 
     assert code != 0
     assert "chekc_interval" in printed
+
+
+@pytest.mark.parametrize("version", otel.VERSIONS)
+@pytest.mark.parametrize("profile", otel.PROFILES.values(), ids=lambda profile: profile.name)
+def test_each_version_accepts_each_profiles_configuration(
+    tmp_path: Path, profile: otel.Profile, version: str
+) -> None:
+    code, printed = _judged(tmp_path, example(profile, version=version, place=_place(tmp_path)), version)
+
+    assert code == 0, printed
+
+
+@pytest.mark.parametrize("version", otel.VERSIONS)
+def test_each_version_refuses_a_key_that_it_does_not_know(tmp_path: Path, version: str) -> None:
+    text = example(otel.PROFILES["clickhouse-prod"], version=version, place=_place(tmp_path))
+
+    code, printed = _judged(tmp_path, text.replace("check_interval:", "chekc_interval:"), version)
+
+    assert code != 0
+    assert "chekc_interval" in printed
+
+
+def _place(folder: Path) -> otel.Place:
+    return otel.Place(
+        data_directory=str(folder / "data"),
+        secrets_directory=str(folder / "secrets"),
+        log_directory=str(folder / "logs"),
+    )
+
+
+def _judged(folder: Path, text: str, version: str) -> tuple[int, str]:
+    """Let the program of a version validate a configuration; it finds every folder and secret."""
+    for name in ("data/queue", "secrets", "logs"):
+        (folder / name).mkdir(parents=True)
+    for secret in re.findall(r"\$\{file:([^}]+)\}", text):
+        Path(secret).write_text(otel.secret_file(AWKWARD, version=version))
+    file = folder / "config.yaml"
+    file.write_text(text)
+    done = subprocess.run(
+        [program(version), "validate", "--config", file], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr

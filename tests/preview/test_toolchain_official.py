@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from toolchain import pulumi, versions
 from toolchain.machine import detect
 from toolchain.progress import Progress
-from toolchain.pulumi import Route
+from toolchain.routes import Route
 
 pytestmark = pytest.mark.preview
 

@@ -21,46 +21,22 @@ import tenacity
 import yaml
 
 import otel
-from toolchain import go_modules, versions
-from toolchain.cache import Entry, content_key
-from toolchain.locations import ROOT, cache_home
+from toolchain import collector
+from toolchain.machine import detect
 from toolchain.progress import Progress
+from toolchain.routes import Route
 
-SOURCE = ROOT / "images" / "collector" / otel.DEFAULT_VERSION
 LONGEST_START = 30.0
 LONGEST_STOP = 60.0
 
 
-def program(environ: Mapping[str, str] = os.environ) -> Path:
-    """Give the collector's program, built from its locked modules into the cache: minutes once, then nothing."""
-    files = [path for path in SOURCE.iterdir() if path.suffix in {".go", ".mod", ".sum"}]
-    entry = Entry(cache_home(environ) / f"collector-{content_key([], files, SOURCE)}")
+def program(version: str = otel.DEFAULT_VERSION, environ: Mapping[str, str] = os.environ) -> Path:
+    """Give the collector's program as `collector install` builds it for users: minutes once, then nothing.
 
-    def fill(folder: Path) -> None:
-        cache = cache_home(environ)
-        go = go_modules.find_go(progress, versions.read(), cache, environ)
-        with progress.step("building the collector for tests"):
-            progress.run(
-                [
-                    go,
-                    "build",
-                    "-mod=readonly",
-                    "-trimpath",
-                    "-buildvcs=false",
-                    "-ldflags",
-                    "-s -w",
-                    "-o",
-                    folder / "otelcol",
-                    ".",
-                ],
-                log="build-collector",
-                environment={**go_modules.build_environment(go, environ, cache=cache), "CGO_ENABLED": "0"},
-                directory=SOURCE,
-            )
-
-    progress = Progress()
-    entry.make(fill, progress)
-    return entry.folder / "otelcol"
+    Built, and not the official release, so that tests judge what the images have.
+    """
+    chosen = {**environ, collector.ROUTE_VARIABLE: Route.GO}
+    return collector.ensure(Progress(), detect(environ), chosen, version=version).program
 
 
 class Collector:

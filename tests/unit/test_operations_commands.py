@@ -96,6 +96,30 @@ def test_an_interrupt_is_passed_on_once_and_the_program_ends_in_its_own_way(tmp_
     assert shown.count("stopping in order") == 1
 
 
+def test_a_program_that_does_not_end_is_ended_at_once_when_that_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "ONE_WISH_SECONDS", 0.0)
+    script = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('asked', flush=True))\n"
+        "print('ready')\nwhile True: signal.pause()"
+    )
+    shown: list[str] = []
+
+    def interrupt() -> None:
+        threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGTERM)).start()
+
+    def show(line: str) -> None:
+        shown.append(line)
+        if line in {"ready", "asked"}:
+            interrupt()
+
+    ended, _ = _run(script, tmp_path, show=show, when_silent=None, insist=signal.SIGKILL)
+    assert ended.code == -signal.SIGKILL
+    assert "asked" in shown
+
+
 def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path) -> None:
     def show(_line: str) -> None:
         raise BrokenPipeError
@@ -229,6 +253,6 @@ def test_every_verb_has_help_and_an_unknown_one_fails() -> None:
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-m", "operations"]
     helped = subprocess.run([*command, "--help"], cwd=root, capture_output=True, text=True, check=True)
-    verbs = "up down status doctor traces env toolchain clean docs lock refresh-packages"
+    verbs = "up down status doctor traces collector env toolchain clean docs lock refresh-packages"
     assert all(f"  {verb} " in helped.stdout for verb in verbs.split())
     assert subprocess.run([*command, "nonsense"], cwd=root, capture_output=True, check=False).returncode == 2

@@ -1,41 +1,42 @@
-"""Which profile a stack gets, and what it is told about it."""
+"""Which profile a collector gets, and what is said about it."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 import otel
+from otel.example import DESTINATIONS
 
 pytestmark = pytest.mark.unit
 
-CLICKHOUSE = {"clickhouse_endpoint": True, "clickhouse_password": True}
-SIGNOZ = {"signoz_endpoint": True, "signoz_key": True}
-DATADOG = {"datadog_site": True, "datadog_key": True}
+NOTHING = otel.Destinations()
+CLICKHOUSE = otel.Destinations(clickhouse=DESTINATIONS.clickhouse)
+SIGNOZ = otel.Destinations(signoz=DESTINATIONS.signoz)
+DATADOG = otel.Destinations(datadog=DESTINATIONS.datadog)
+BOTH = otel.Destinations(clickhouse=DESTINATIONS.clickhouse, datadog=DESTINATIONS.datadog)
 
 
 @pytest.mark.parametrize(
-    ("settings", "development", "expected"),
+    ("destinations", "asked", "development", "expected"),
     [
-        ({}, True, "file-dev"),
-        ({}, False, "file"),
-        (SIGNOZ, True, "signoz"),
-        (SIGNOZ, False, "signoz"),
-        (CLICKHOUSE, True, "clickhouse-dev"),
-        (CLICKHOUSE, False, "clickhouse"),
-        (CLICKHOUSE | SIGNOZ, False, "clickhouse"),
-        (CLICKHOUSE | DATADOG, False, "clickhouse-prod"),
-        (CLICKHOUSE | DATADOG, True, "clickhouse-dev"),
-        (DATADOG, False, "file"),
-        (CLICKHOUSE | {"profile": "file"}, False, "file"),
-        (CLICKHOUSE | DATADOG | {"profile": "clickhouse"}, False, "clickhouse"),
+        (NOTHING, None, True, "file-dev"),
+        (NOTHING, None, False, "file"),
+        (SIGNOZ, None, True, "signoz"),
+        (SIGNOZ, None, False, "signoz"),
+        (CLICKHOUSE, None, True, "clickhouse-dev"),
+        (CLICKHOUSE, None, False, "clickhouse"),
+        (BOTH, None, False, "clickhouse-prod"),
+        (BOTH, None, True, "clickhouse-dev"),
+        (DESTINATIONS, None, False, "clickhouse-prod"),
+        (DATADOG, None, False, "file"),
+        (CLICKHOUSE, "file", False, "file"),
+        (BOTH, "clickhouse", False, "clickhouse"),
     ],
 )
 def test_a_name_comes_before_clickhouse_before_signoz_before_files(
-    settings: dict[str, Any], development: bool, expected: str
+    destinations: otel.Destinations, asked: str | None, development: bool, expected: str
 ) -> None:
-    choice = otel.choose(development=development, **settings)
+    choice = otel.choose(profile=asked, development=development, destinations=destinations)
 
     assert choice.profile.name == expected
     assert choice.reason.startswith(f"{expected}: ")
@@ -43,22 +44,18 @@ def test_a_name_comes_before_clickhouse_before_signoz_before_files(
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("destinations", "asked", "message"),
     [
-        ({"clickhouse_endpoint": True}, "ClickHouse's endpoint is set, but its password is not"),
-        ({"clickhouse_password": True}, "ClickHouse's password is set, but its endpoint is not"),
-        ({"signoz_endpoint": True}, "SigNoz's endpoint is set, but its ingestion key is not"),
-        ({"datadog_key": True}, "Datadog's API key is set, but its site is not"),
-        ({"profile": "clickhouse"}, "profile clickhouse needs ClickHouse, which is not configured"),
-        (
-            {"profile": "clickhouse-prod", **CLICKHOUSE},
-            "profile clickhouse-prod needs Datadog, which is not configured",
-        ),
-        ({"profile": "jaeger"}, "unknown telemetry profile 'jaeger': one of file-dev, file, clickhouse-dev,"),
+        (NOTHING, "clickhouse", "profile clickhouse needs ClickHouse, which is not configured"),
+        (CLICKHOUSE, "clickhouse-prod", "profile clickhouse-prod needs Datadog, which is not configured"),
+        (CLICKHOUSE, "signoz", "profile signoz needs SigNoz, which is not configured"),
+        (NOTHING, "jaeger", "unknown telemetry profile 'jaeger': one of file-dev, file, clickhouse-dev,"),
     ],
 )
-def test_half_a_destination_and_an_unknown_name_are_refused(settings: dict[str, Any], message: str) -> None:
+def test_a_profile_without_its_destination_and_an_unknown_name_are_refused(
+    destinations: otel.Destinations, asked: str, message: str
+) -> None:
     with pytest.raises(otel.ConfigurationError) as error:
-        otel.choose(development=False, **settings)
+        otel.choose(profile=asked, development=False, destinations=destinations)
 
     assert str(error.value).startswith(message)

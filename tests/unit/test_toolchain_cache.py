@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from toolchain.cache import Entry, content_key
+from toolchain.failure import StepFailedError
 from toolchain.progress import Progress
 
 pytestmark = pytest.mark.unit
@@ -177,3 +178,18 @@ def test_the_key_depends_on_names_and_content_only(tmp_path: Path) -> None:
     assert key(one, "linux") != key(one, "darwin")
     (two / "go.mod").write_text("module y\n")
     assert key(one, "linux") != key(two, "linux")
+
+
+def test_an_entry_with_a_check_of_its_own_is_whole_only_when_that_says_so(
+    tmp_path: Path, progress: Progress
+) -> None:
+    wrong: list[str] = []
+    entry = Entry(tmp_path / "cache" / "tool-0", check=lambda _folder: wrong[0] if wrong else None)
+    entry.make(fill, progress)
+    assert entry.is_complete
+
+    wrong.append("it has aged")
+    assert entry.damage() == "it has aged"
+    with pytest.raises(StepFailedError, match="it has aged"):
+        entry.make(fill, progress)
+    assert not entry.folder.exists()

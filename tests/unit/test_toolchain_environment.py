@@ -14,7 +14,8 @@ from toolchain import docker_endpoint, network, passphrase, pulumi
 from toolchain.environment import shell_environment
 from toolchain.failure import StepFailedError
 from toolchain.progress import Progress
-from toolchain.pulumi import Installation, Route
+from toolchain.pulumi import Installation
+from toolchain.routes import Route
 
 pytestmark = pytest.mark.unit
 

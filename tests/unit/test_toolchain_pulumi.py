@@ -17,7 +17,8 @@ from toolchain import go_modules, pulumi, versions
 from toolchain.failure import StepFailedError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
-from toolchain.pulumi import Installation, Route
+from toolchain.pulumi import Installation
+from toolchain.routes import Route
 
 pytestmark = pytest.mark.unit
 

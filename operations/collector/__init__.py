@@ -1,0 +1,1 @@
+"""The collector on this machine, without Docker: `collector install`, `collector run`."""

@@ -1,0 +1,162 @@
+"""The OpenTelemetry collector as a program of this machine: its makers' release, or built from the locked modules.
+
+The release is the contrib distribution, which has everything that our own build has. Our build is what the images
+have, without the rest of contrib.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain import go_modules, locations, versions
+from toolchain.cache import Entry, content_key
+from toolchain.failure import StepFailedError
+from toolchain.machine import Machine
+from toolchain.progress import Progress
+from toolchain.releases import Release, bring, find
+from toolchain.routes import Route, UnavailableError, routes, take
+from toolchain.versions import Binary
+
+SOURCES = locations.ROOT / "images" / "collector"
+URL = "https://github.com/open-telemetry/opentelemetry-collector-releases/releases/download"
+URL_VARIABLE = "LETTA_COLLECTOR_RELEASES_URL"
+ROUTE_VARIABLE = "LETTA_COLLECTOR_ROUTE"
+_SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+# What Python calls Windows, by itself and in the shells that bring a POSIX there.
+_WINDOWS = ("windows", "cygwin", "msys", "mingw")
+_BUILT_FROM = (".go", ".mod", ".sum")
+_PUBLISHED = "otelcol-contrib"
+_CHECKSUMS = f"opentelemetry-collector-releases_{_PUBLISHED}_checksums.txt"
+_PROGRAM = "otelcol"
+_LONGEST_ANSWER = 30.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installation:
+    """A collector as one of the ways brings it."""
+
+    version: str
+    route: Route
+    entry: Entry
+
+    @property
+    def program(self) -> Path:
+        """The collector itself."""
+        return self.entry.folder / _PROGRAM
+
+
+def installation(version: str, route: Route, machine: Machine, environ: Mapping[str, str]) -> Installation:
+    """Give the place of a collector, there or not; whole is only one that says that it is of this version."""
+    source = SOURCES / version
+    files = [path for path in source.iterdir() if path.suffix in _BUILT_FROM] if route is Route.GO else []
+    key = content_key([version, route, machine.system, machine.architecture], files, source)
+    entry = Entry(
+        locations.cache_home(environ) / f"collector-{version}-{key}",
+        check=lambda folder: _another_version(folder / _PROGRAM, version),
+    )
+    return Installation(version=version, route=route, entry=entry)
+
+
+def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, version: str) -> Installation:
+    """Bring the collector of a version unless it is there, and give where it is.
+
+    Raises:
+        StepFailedError: when it can be had neither way, or is not for this machine.
+    """
+    if machine.system.lower().startswith(_WINDOWS):
+        raise StepFailedError(
+            "the collector is not run on Windows: its secrets are kept by the modes of files, and it is ended by"
+            " signals, which Windows does not have",
+            cure=["install the Windows Subsystem for Linux (`wsl --install`), and run this in it"],
+        )
+    for route in routes(ROUTE_VARIABLE, environ):
+        found = installation(version, route, machine, environ)
+        damage = found.entry.damage()
+        if damage is None:
+            return found
+        if found.entry.folder.exists():
+            progress.say(f"{found.entry.folder} is not as it should be: {damage}")
+
+    def download() -> Installation:
+        found = installation(version, Route.OFFICIAL, machine, environ)
+        release = find_release(version, machine, environ)
+        progress.say(f"way: official release, because {release.url.rpartition('/')[0]} can be reached")
+        progress.say("its checksum is the one that its publisher lists beside it")
+        found.entry.make(lambda folder: _unpack(progress, release, folder), progress)
+        return found
+
+    def build() -> Installation:
+        found = installation(version, Route.GO, machine, environ)
+        progress.say("way: built from Go modules (once; minutes, where nothing of it was compiled before)")
+        found.entry.make(lambda folder: _build(progress, version, folder, environ), progress)
+        return found
+
+    with progress.step(f"OpenTelemetry collector {version}"):
+        return take(progress, ROUTE_VARIABLE, environ, official=download, go=build)
+
+
+def find_release(version: str, machine: Machine, environ: Mapping[str, str]) -> Release:
+    """Ask for the release, which also tells whether its host can be reached at all.
+
+    Raises:
+        UnavailableError: when there is none for this machine, or it cannot be reached.
+    """
+    system, architecture = _SYSTEMS.get(machine.system), _ARCHITECTURES.get(machine.architecture)
+    if not system or not architecture:
+        raise UnavailableError(f"no release is known for {machine.system} on {machine.architecture}")
+    return find(
+        f"{_PUBLISHED}_{version}_{system}_{architecture}.tar.gz",
+        f"{environ.get(URL_VARIABLE) or URL}/v{version}/{_CHECKSUMS}",
+    )
+
+
+def reported_version(program: Path) -> str | None:
+    """Give the version that a collector says it is; None when it cannot be run, or says none."""
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            # It needs none, and is to see no secret.
+            env={},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LONGEST_ANSWER,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"\bversion v?(\d+\.\d+\.\d+)\b", done.stdout)
+    return found[1] if found and not done.returncode else None
+
+
+def _another_version(program: Path, version: str) -> str | None:
+    found = reported_version(program)
+    return None if found == version else f"its program is of version {found or 'unknown'}, not {version}"
+
+
+def _unpack(progress: Progress, release: Release, folder: Path) -> None:
+    bring(progress, release, folder, lambda path: str(path) == _PUBLISHED)
+    published = folder / _PUBLISHED
+    if not published.is_file():
+        raise StepFailedError(f"no program `{_PUBLISHED}` in {release.url}")
+    published.rename(folder / _PROGRAM)
+
+
+def _build(progress: Progress, version: str, folder: Path, environ: Mapping[str, str]) -> None:
+    cache = locations.cache_home(environ)
+    go = go_modules.find_go(progress, versions.read(), cache, environ)
+    binary = Binary(
+        output=_PROGRAM,
+        source=SOURCES / version,
+        package=".",
+        ldflags=f"-s -w -X main.version={version}",
+    )
+    environment = {**go_modules.build_environment(go, environ, cache=cache), "CGO_ENABLED": "0"}
+    with progress.step(f"building {_PROGRAM} {version}"):
+        go_modules.build_one(progress, binary, go, folder / _PROGRAM, environment)
