@@ -26,6 +26,8 @@ from runtime.engine import EngineRuntime
 from settings import Settings
 
 IMAGES = Path("images")
+DASHBOARD = "letta-service"
+"""Uid of the dashboard of `otel/dashboards/` that a stack links to."""
 DEBIAN = f"{REGISTRY}/debian:trixie"
 
 
@@ -297,10 +299,10 @@ def _endpoints(settings: Settings) -> dict[str, str]:
 
 
 def _grafana(settings: Settings, stack_id: pulumi.Output[str]) -> dict[str, pulumi.Output[str]]:
-    """Link to this stack's traces, found by the device id that its server puts on every span."""
+    """Link to this stack's traces, found by the device id that its collectors put on every signal."""
     if not settings.grafana_url:
         return {}
-    link = f"{str(settings.grafana_url).rstrip('/')}/explore?var-device_id="
+    link = f"{str(settings.grafana_url).rstrip('/')}/d/{DASHBOARD}?var-device_id="
     return {"grafanaTracesUrl": stack_id.apply(lambda known: link + quote(known))}
 
 
