@@ -15,6 +15,7 @@ from tests.engine.deployment import Deployment
 
 pytestmark = pytest.mark.engine
 
+SERVER, COLLECTOR = "10001", "10005"
 NOTHING: dict[str, list[object]] = {"resourceSpans": []}
 
 
@@ -27,12 +28,12 @@ def secured(new_deployment: NewDeployment) -> Iterator[Deployment]:
     deployment.make("down", "YES=1")
 
 
-def read(secured: Deployment, volume: str, path: str) -> str:
+def read(secured: Deployment, volume: str, path: str, *, user: str) -> str:
     shown = secured.engine.containers.run(
         secured.outputs()["images"]["base"],
         ["cat", f"/volume/{path}"],
         volumes={volume: {"bind": "/volume", "mode": "ro"}},
-        user="10001",
+        user=user,
         remove=True,
     )
     return str(shown.decode())
@@ -40,7 +41,9 @@ def read(secured: Deployment, volume: str, path: str) -> str:
 
 @pytest.fixture(scope="module")
 def authority(secured: Deployment) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=read(secured, secured.outputs()["otlpCertificatesVolume"], "ca.pem"))
+    return ssl.create_default_context(
+        cadata=read(secured, secured.outputs()["otlpCertificatesVolume"], "ca.pem", user=SERVER)
+    )
 
 
 def test_clients_are_heard_only_with_the_token(secured: Deployment, authority: ssl.SSLContext) -> None:
@@ -63,7 +66,7 @@ def test_the_certificates_key_is_not_the_servers_to_read(secured: Deployment) ->
     import docker.errors
 
     with pytest.raises(docker.errors.ContainerError, match="Permission denied"):
-        read(secured, secured.outputs()["otlpCertificatesVolume"], "server-key.pem")
+        read(secured, secured.outputs()["otlpCertificatesVolume"], "server-key.pem", user=SERVER)
 
 
 def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
@@ -72,7 +75,7 @@ def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
 
     for attempt in eventually(60):
         with attempt:
-            lines = read(secured, outputs["tracesVolume"], outputs["tracesFile"]).splitlines()
+            lines = read(secured, outputs["tracesVolume"], outputs["tracesFile"], user=COLLECTOR).splitlines()
             spans = [
                 span["name"]
                 for line in lines
