@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from otel.clickhouse import statements
 from otel.profiles import OFTEN
 from tests.support import collector, grafana, promtool
 from tests.support.clickhouse import ClickHouse, Fault
+from tests.support.letta_telemetry import Telemetry
 from tests.support.otlp import Generator
 from tests.support.otlp_items import Signal
 from tests.support.ports import reserved
@@ -39,8 +41,10 @@ PIPELINES = {Signal.TRACES: "spans", Signal.METRICS: "metric_points", Signal.LOG
 class Watched:
     """A collector with a profile's own configuration, which is sent to and scraped."""
 
-    def __init__(self, running: collector.Collector, generator: Generator, address: str) -> None:
-        self.running, self._generator, self._address = running, generator, address
+    def __init__(self, running: collector.Collector, generator: Generator, place: otel.Place) -> None:
+        self.running, self._generator = running, generator
+        self.otlp = f"http://127.0.0.1:{place.http_port}"
+        self._metrics = f"http://127.0.0.1:{place.metrics_port}/metrics"
 
     def send(
         self, signal: Signal = Signal.TRACES, *, count: int = 50, padding: int = 600, patience: float = 30.0
@@ -50,7 +54,7 @@ class Watched:
         ).finish()
 
     def scrape(self) -> str:
-        return httpx.get(self._address, timeout=10.0).raise_for_status().text
+        return httpx.get(self._metrics, timeout=10.0).raise_for_status().text
 
     def scrape_when(self, reached: Callable[[dict[str, float]], bool]) -> str:
         """Scrape until its metrics say so."""
@@ -95,7 +99,7 @@ def watched(
         )
         held.enter_context(running)
         generator = held.enter_context(Generator(f"127.0.0.1:{otlp}", run="alerts"))
-        yield Watched(running, generator, f"http://127.0.0.1:{metrics}/metrics")
+        yield Watched(running, generator, place)
         # What is in its queue is of no interest any more.
         running.kill()
 
@@ -190,6 +194,20 @@ def test_a_pipeline_that_never_gave_anything_is_noticed(tmp_path: Path, clickhou
             one.send()
             timeline.show(one.scrape(), minutes=3)
         timeline.expect({"LettaCollectorDeliversNothing"})
+    timeline.check(RULES, folder=tmp_path)
+
+
+def test_probes_that_are_filtered_are_not_missed(tmp_path: Path, clickhouse: ClickHouse) -> None:
+    timeline = Timeline()
+    with watched(tmp_path, QUICK, to(clickhouse)) as one:
+        for _ in range(6):
+            probes = Telemetry(device="a", environment="b", start=datetime.now(UTC))
+            for number in range(7):
+                probes.request("GET /v1/health/", at=number, ms=1, status=200)
+            probes.send(one.otlp)
+            timeline.show(one.scrape(), minutes=3)
+    timeline.expect(set())
+    timeline.expect_values("otelcol_receiver_accepted_spans == 42")
     timeline.check(RULES, folder=tmp_path)
 
 

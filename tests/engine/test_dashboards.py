@@ -16,7 +16,7 @@ from otel.clickhouse import statements
 from tests.support import grafana
 from tests.support.clickhouse import ClickHouse
 from tests.support.collector import Collector, program
-from tests.support.letta_telemetry import ERROR, OK, Telemetry, exception, trace_id
+from tests.support.letta_telemetry import ERROR, OK, Attributes, Telemetry, exception, trace_id
 from tests.support.ports import reserved
 
 pytestmark = pytest.mark.engine
@@ -44,8 +44,8 @@ def story(here: Telemetry, elsewhere: Telemetry) -> None:
     here.step(trace="turn", parent=root, at=122, llm_ms=800, tokens=(1000, 50), tools=[("roll", 200, True)])
     here.count("count_user_message", 2, at=150)
     for tool, success, calls in (("roll", True, 2), ("search", False, 1)):
-        attributes = {"tool.name": tool, "tool.execution_success": success}
-        here.count("count_tool_execution", calls, at=150, attributes=attributes)
+        called: Attributes = {"tool.name": tool, "tool.execution_success": success}
+        here.count("count_tool_execution", calls, at=150, attributes=called)
     here.line("INFO", "Context token estimate: 1050", at=122.9, trace="turn", logger="Letta.agent")
 
     # Minute 5: a turn whose model cannot be reached. Its own span never ends.

@@ -104,7 +104,7 @@ class Telemetry:
             (at + llm_ms / 1000, "llm_request_ms", {"duration_ms": llm_ms})
         ]
         for tool, ms, success in tools:
-            done = {"tool_name": tool, "duration_ms": ms, "success": success, "tool_type": "custom"}
+            done: Attributes = {"tool_name": tool, "duration_ms": ms, "success": success, "tool_type": "custom"}
             events += [(at, "tool_execution_started", {}), (at + ms / 1000, "tool_execution_completed", done)]
         self.span(
             "agent_step",

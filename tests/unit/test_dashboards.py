@@ -39,10 +39,12 @@ def test_a_dashboard_can_be_narrowed_to_a_stack_and_an_environment(uid: str) -> 
 
 @each
 def test_data_sources_are_chosen_by_whoever_imports_a_dashboard(dashboard: dict[str, Any]) -> None:
-    plugin = grafana.variables(dashboard)["datasource"]["query"]
+    [source] = [v for v in dashboard["templating"]["list"] if v["type"] == "datasource"]
     holders = [*dashboard["panels"], *(v for v in dashboard["templating"]["list"] if v["type"] == "query")]
 
-    assert all(holder["datasource"] == {"type": plugin, "uid": "${datasource}"} for holder in holders)
+    assert all(
+        holder["datasource"] == {"type": source["query"], "uid": f"${{{source['name']}}}"} for holder in holders
+    )
 
 
 @each
@@ -71,6 +73,16 @@ def test_queries_of_panels_look_at_the_chosen_stacks_only(dashboard: dict[str, A
         for target in panel["targets"]:
             used = grafana.used_variables(target.get("rawSql") or target["expr"])
             assert {"device_id", "environment"} <= used or "trace_id" in used, panel["title"]
+
+
+def test_a_variable_means_the_same_in_all_dashboards() -> None:
+    """They hand their variables on to each other; their own queries may ask different tables."""
+    meant: dict[str, set[str]] = {}
+    for dashboard in DASHBOARDS.values():
+        for name, variable in grafana.variables(dashboard).items():
+            meant.setdefault(name, set()).add("" if variable["type"] == "query" else variable["query"])
+
+    assert {name for name, meanings in meant.items() if len(meanings) > 1} == set()
 
 
 @each
