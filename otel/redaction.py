@@ -28,6 +28,21 @@ _MASKED: tuple[tuple[str, str], ...] = (
     (r"(://[^/:@\s]+:)[^/@\s]+@", f"${{1}}{MASK}@"),
 )
 
+# Numbers of tokens are no content, and are nowhere else.
+_USAGE, _KEPT = 'attributes["parameter.usage"]', 'attributes["kept.usage"]'
+_SPAN_CONTENT = (
+    f"set({_KEPT}, {_USAGE}) where {_USAGE} != nil",
+    # Bodies of requests, arguments of methods, what goes to models and comes from them.
+    'delete_matching_keys(attributes, "^(http[.]request[.]body|parameter)[.]|^(request|response)_data$")',
+    f"set({_USAGE}, {_KEPT}) where {_KEPT} != nil",
+    'delete_key(attributes, "kept.usage")',
+)
+# The server records arguments and results of tools as events named after the tool, and models' as these.
+_EVENT_CONTENT = (
+    'delete_matching_keys(attributes, ".*")'
+    ' where IsMatch(name, "^((start|finish)_.+_execution|llm_(request|response)_.+)$")'
+)
+
 
 def transform(situation: Situation) -> Component:
     """Remove and mask in this order: what is removed needs no masking."""
@@ -35,11 +50,8 @@ def transform(situation: Situation) -> Component:
     span = [f'delete_matching_keys(attributes, "{_NAMES}")']
     event = [f'delete_matching_keys(attributes, "{_NAMES}")']
     if content:
-        span.insert(0, 'delete_matching_keys(attributes, "^(http[.]request[.]body|parameter)[.]")')
-        # The server records arguments and results of tools as events named after the tool.
-        event.insert(
-            0, 'delete_matching_keys(attributes, ".*") where IsMatch(name, "^(start|finish)_.+_execution$")'
-        )
+        span = [*_SPAN_CONTENT, *span]
+        event = [_EVENT_CONTENT, *event]
     masks = [
         f'replace_all_patterns(attributes, "value", {_quoted(pattern)}, {_quoted(mask)})'
         for pattern, mask in _MASKED

@@ -1,0 +1,105 @@
+"""What collectors take out of spans: judged by what they write."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+import otel
+from tests.engine.conftest import eventually
+from tests.support.collector import Collector, program
+from tests.support.ports import reserved
+
+pytestmark = pytest.mark.engine
+
+CONTENT = "the secret plan"
+KEY = "sk-abcdefghijklmnop0123"
+
+
+def said(**attributes: str) -> list[dict[str, Any]]:
+    return [{"key": key.replace("__", "."), "value": {"stringValue": value}} for key, value in attributes.items()]
+
+
+def span() -> dict[str, Any]:
+    """Give a span as the server makes them: a request's body, a method's arguments, a model's answer, a tool."""
+    now = str(time.time_ns())
+    return {
+        "traceId": "0" * 31 + "1",
+        "spanId": "0" * 15 + "1",
+        "name": "agent_step",
+        "startTimeUnixNano": now,
+        "endTimeUnixNano": now,
+        "attributes": said(
+            http__route="/v1/agents/{agent_id}/messages",
+            http__request__body__messages=CONTENT,
+            parameter__input_messages=CONTENT,
+            parameter__usage="total_tokens=7",
+            request_data=CONTENT,
+            response_data=CONTENT,
+            note=f"called with {KEY}",
+            openai_api_key=KEY,
+        ),
+        "events": [
+            {"name": "llm_request_sent", "timeUnixNano": now, "attributes": said(request=CONTENT)},
+            {"name": "start_send_mail_execution", "timeUnixNano": now, "attributes": said(text=CONTENT)},
+            {"name": "exception", "timeUnixNano": now, "attributes": said(exception__type="ValueError")},
+        ],
+    }
+
+
+def written(folder: Path, redaction: otel.Redaction, version: str) -> str:
+    """Send the span to a collector, and give what it wrote."""
+    with reserved(4) as (grpc, http, health, metrics):
+        place = otel.Place(
+            address="127.0.0.1",
+            grpc_port=grpc,
+            http_port=http,
+            health_port=health,
+            metrics_port=metrics,
+            data_directory=str(folder / "data"),
+        )
+        (folder / "data").mkdir()
+        configuration = otel.compose(otel.PROFILES["file-dev"], version=version, redaction=redaction, place=place)
+        with Collector(
+            program(version),
+            yaml.safe_load(otel.render(configuration)),
+            folder=folder,
+            health=f"http://127.0.0.1:{place.health_port}",
+        ):
+            body = {"resourceSpans": [{"scopeSpans": [{"spans": [span()]}]}]}
+            answer = httpx.post(f"http://127.0.0.1:{place.http_port}/v1/traces", json=body)
+            assert answer.status_code == 200, answer.text
+            for attempt in eventually(30):
+                with attempt:
+                    text = (folder / "data" / otel.TRACES_FILE).read_text()
+                    assert json.loads(text.splitlines()[0])
+    return text
+
+
+@pytest.mark.parametrize("version", otel.VERSIONS)
+def test_with_content_redacted_nothing_that_people_or_models_wrote_remains(tmp_path: Path, version: str) -> None:
+    text = written(tmp_path, otel.Redaction.CONTENT, version)
+
+    assert CONTENT not in text
+    assert KEY not in text
+    for kept in ("agent_step", "/v1/agents/{agent_id}/messages", "total_tokens=7", "ValueError"):
+        assert kept in text
+    assert "kept.usage" not in text
+
+
+def test_keys_alone_are_masked_by_default_and_the_rest_is_kept(tmp_path: Path) -> None:
+    text = written(tmp_path, otel.Redaction.KEYS, otel.DEFAULT_VERSION)
+
+    assert KEY not in text
+    assert text.count(CONTENT) == 6
+    assert "called with [REDACTED]" in text
+
+
+def test_nothing_is_taken_out_where_that_is_wanted(tmp_path: Path) -> None:
+    assert KEY in written(tmp_path, otel.Redaction.NOTHING, otel.DEFAULT_VERSION)
