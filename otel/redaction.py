@@ -40,7 +40,7 @@ _SPAN_CONTENT = (
 # The server records arguments and results of tools as events named after the tool, and models' as these.
 _EVENT_CONTENT = (
     'delete_matching_keys(attributes, ".*")'
-    ' where IsMatch(name, "^((start|finish)_.+_execution|llm_(request|response)_.+)$")'
+    ' where IsMatch(name, "^((start|finish)_.+_execution|llm_(request_sent|response_received))$")'
 )
 
 

@@ -47,6 +47,7 @@ def span() -> dict[str, Any]:
         ),
         "events": [
             {"name": "llm_request_sent", "timeUnixNano": now, "attributes": said(request=CONTENT)},
+            {"name": "llm_request_ms", "timeUnixNano": now, "attributes": said(duration_ms="123.5")},
             {"name": "start_send_mail_execution", "timeUnixNano": now, "attributes": said(text=CONTENT)},
             {"name": "exception", "timeUnixNano": now, "attributes": said(exception__type="ValueError")},
         ],
@@ -88,7 +89,7 @@ def test_with_content_redacted_nothing_that_people_or_models_wrote_remains(tmp_p
 
     assert CONTENT not in text
     assert KEY not in text
-    for kept in ("agent_step", "/v1/agents/{agent_id}/messages", "total_tokens=7", "ValueError"):
+    for kept in ("agent_step", "/v1/agents/{agent_id}/messages", "total_tokens=7", "123.5", "ValueError"):
         assert kept in text
     assert "kept.usage" not in text
 
