@@ -26,20 +26,21 @@ from toolchain.cache import Entry, content_key
 from toolchain.locations import ROOT, cache_home
 from toolchain.progress import Progress
 
-SOURCE = ROOT / "images" / "collector" / otel.DEFAULT_VERSION
+SOURCES = ROOT / "images" / "collector"
 LONGEST_START = 30.0
 LONGEST_STOP = 60.0
 
 
-def program(environ: Mapping[str, str] = os.environ) -> Path:
+def program(version: str = otel.DEFAULT_VERSION, environ: Mapping[str, str] = os.environ) -> Path:
     """Give the collector's program, built from its locked modules into the cache: minutes once, then nothing."""
-    files = [path for path in SOURCE.iterdir() if path.suffix in {".go", ".mod", ".sum"}]
-    entry = Entry(cache_home(environ) / f"collector-{content_key([], files, SOURCE)}")
+    source = SOURCES / version
+    files = [path for path in source.iterdir() if path.suffix in {".go", ".mod", ".sum"}]
+    entry = Entry(cache_home(environ) / f"collector-{content_key([], files, source)}")
 
     def fill(folder: Path) -> None:
         cache = cache_home(environ)
         go = go_modules.find_go(progress, versions.read(), cache, environ)
-        with progress.step("building the collector for tests"):
+        with progress.step(f"building collector {version} for tests"):
             progress.run(
                 [
                     go,
@@ -55,7 +56,7 @@ def program(environ: Mapping[str, str] = os.environ) -> Path:
                 ],
                 log="build-collector",
                 environment={**go_modules.build_environment(go, environ, cache=cache), "CGO_ENABLED": "0"},
-                directory=SOURCE,
+                directory=source,
             )
 
     progress = Progress()
@@ -94,6 +95,11 @@ class Collector:
 
     def start(self) -> None:
         """Start it, and wait until it is up. Raises RuntimeError with its last words when it ends before."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it, and do not wait."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "--config", self._file],
@@ -102,6 +108,11 @@ class Collector:
                 stdout=log,
                 stderr=log,
             )
+
+    def wait(self) -> None:
+        """Wait until it is up; what `start` raises is raised here, too."""
+        if self._process is None:
+            raise RuntimeError("the collector was not started")
         try:
             self._wait(self._process)
         except BaseException:
