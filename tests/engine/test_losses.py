@@ -53,7 +53,9 @@ def twice(accounts: tuple[Account, ...]) -> int:
 
 
 @pytest.mark.parametrize(
-    "story", [stories.outage, stories.start_in_an_outage, stories.rotate, stories.reconfigure], ids=lambda s: s.__name__
+    "story",
+    [stories.outage, stories.start_in_an_outage, stories.rotate, stories.reconfigure],
+    ids=lambda s: s.__name__,
 )
 def test_nothing_acknowledged_is_lost_or_doubled_by(tell: Tell, story: Story) -> None:
     accounts = tell(story)

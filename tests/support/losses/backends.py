@@ -104,9 +104,7 @@ class InDatadog:
     def __init__(self, authority: Authority) -> None:
         self.secrets = {otel.DATADOG_API_KEY: "0123456789abcdef"}
         names = [f"{intake}.{SITE}" for intake in INTAKES]
-        self.server = Datadog(
-            api_key=self.secrets[otel.DATADOG_API_KEY], certificate=authority.issue(*names)
-        )
+        self.server = Datadog(api_key=self.secrets[otel.DATADOG_API_KEY], certificate=authority.issue(*names))
         self._proxy = ConnectProxy(dict.fromkeys(names, self.server.port))
         self._authority = authority
         self._read = 0

@@ -26,9 +26,7 @@ class LogLines:
         self._stopping.set()
         self._thread.join()
         numbers = frozenset(range(self._written))
-        return Sent(
-            what="log lines", run=self._run, signal=Signal.LOGS, numbers=numbers, acknowledged=numbers
-        )
+        return Sent(what="log lines", run=self._run, signal=Signal.LOGS, numbers=numbers, acknowledged=numbers)
 
     def _write_all(self) -> None:
         with self._file.open("a") as file:

@@ -1,10 +1,10 @@
 """A collector with a profile's own configuration, between a counted sender and the profile's backends.
 
-    with Rig(otel.PROFILES["clickhouse"], folder=folder) as rig:
-        rig.begin()                    # collector and flows
-        with rig.away():               # something goes wrong
-            rig.go_on(seconds=120)
-        accounts = rig.settle()        # until everything is stored, or nothing moves any more
+with Rig(otel.PROFILES["clickhouse"], folder=folder) as rig:
+    rig.begin()                    # collector and flows
+    with rig.away():               # something goes wrong
+        rig.go_on(seconds=120)
+    accounts = rig.settle()        # until everything is stored, or nothing moves any more
 """
 
 from __future__ import annotations

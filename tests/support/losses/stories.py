@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import otel
 from tests.support.clickhouse import Fault
@@ -19,6 +18,8 @@ KILLS = 3
 LONGEST_WAIT = 60.0
 RETRIEVING = "Fetching items left for dispatch by consumers"
 """What the collector's log says when it starts to put back what was on its way when it was killed."""
+PAGE = 4096
+"""Bytes of a page of a queue's file."""
 TIMED_OUT = 12.0
 """Seconds of an answer that the exporter does not wait for."""
 
@@ -115,20 +116,13 @@ def full_queue(rig: Rig, seconds: float) -> None:
 
 
 def damaged_queue(rig: Rig, seconds: float) -> None:
-    """Kill the collector in an outage, write over the file of the spans' queue, and start it."""
-    rig.begin()
-    with rig.away():
-        rig.go_on(seconds)
-        rig.collector.kill()
-        (queue,) = rig.queues.glob("exporter_clickhouse_*traces*")
-        damage(queue)
-        rig.start()
-    rig.go_on()
+    """Kill the collector in an outage, write nonsense into the file of the spans' queue, and start it."""
+    _damage(rig, seconds, kept=2 * PAGE)
 
 
-def damage(file: Path) -> None:
-    """Write nonsense over all of a file but its length."""
-    file.write_bytes(b"\xde\xad" * (file.stat().st_size // 2))
+def destroyed_queue(rig: Rig, seconds: float) -> None:
+    """Do the same to all of the file, with the two pages at its start that say what it is."""
+    _damage(rig, seconds, kept=0)
 
 
 def upgrade(rig: Rig, seconds: float) -> None:
@@ -188,6 +182,18 @@ def _one_away(rig: Rig, seconds: float, *, away: str, other: str) -> None:
         rig.go_on(seconds)
         rig.finish()
         rig.wait_stored(other)
+
+
+def _damage(rig: Rig, seconds: float, *, kept: int) -> None:
+    rig.begin()
+    with rig.away():
+        rig.go_on(seconds)
+        rig.collector.kill()
+        (queue,) = rig.queues.glob("exporter_clickhouse_*traces*")
+        content = queue.read_bytes()
+        queue.write_bytes(content[:kept] + b"\xde" * (len(content) - kept))
+        rig.start()
+    rig.go_on()
 
 
 def _slow(rig: Rig, seconds: float, *, delay: float) -> None:
