@@ -1,13 +1,14 @@
 """What a collector acknowledged is stored, whatever goes wrong; needs no Docker, only a compiler once.
 
-The configuration is the one of a deployment, but for a profile's batches, which are as short as in development.
-`python -m benchmarks losses` tells the same stories at length.
+The configuration is a deployment's, but for batches that are as short as in development. `python -m benchmarks
+losses` tells the same stories at length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,54 @@ from tests.support.losses.stories import Story
 
 pytestmark = pytest.mark.engine
 
-SECONDS = 2.0
+SECONDS = 1.0
 OFTEN = otel.PROFILES["clickhouse-dev"].batch
-TINY = otel.Backlog(outage_seconds=1)
-
-Tell = Callable[..., tuple[Account, ...]]
+TOGETHER = 3
 
 
-@pytest.fixture
-def tell(tmp_path: Path) -> Tell:
-    """Give a function that tells a story on a rig of its own, and gives what became of the signals."""
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    story: Story
+    profile: str = "clickhouse"
+    rig: dict[str, Any] = field(default_factory=dict)
 
-    def told(story: Story, profile: str = "clickhouse", **rig: Any) -> tuple[Account, ...]:
-        with Rig(replace(otel.PROFILES[profile], batch=OFTEN), folder=tmp_path, **rig) as made:
-            story(made, SECONDS)
-            return made.settle()
+    def tell(self, folder: Path) -> tuple[Account, ...]:
+        profile = replace(otel.PROFILES[self.profile], batch=OFTEN)
+        with Rig(profile, folder=folder, **self.rig) as rig:
+            self.story(rig, SECONDS)
+            return rig.settle()
 
-    return told
+
+CASES = {
+    "outage": Case(story=stories.outage),
+    "start in an outage": Case(story=stories.start_in_an_outage),
+    "password": Case(story=stories.rotate),
+    "other settings": Case(story=stories.reconfigure),
+    "upgrade": Case(story=stories.upgrade, rig={"version": "0.96.0"}),
+    "end": Case(story=stories.end),
+    "kills": Case(story=stories.kills),
+    "kill in an outage": Case(story=stories.kill_in_an_outage, profile="signoz"),
+    "Datadog away": Case(story=stories.datadog_away, profile="clickhouse-prod"),
+    "lost answers": Case(story=stories.lost_answers),
+    "full queue": Case(story=stories.full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}),
+    "full disk": Case(story=stories.full_queue, rig={"disk": 4 << 20}),
+    "damaged queue": Case(story=stories.damaged_queue),
+    "control": Case(story=stories.kill_in_an_outage, rig={"on_disk": False}),
+}
+
+Told = Callable[[str], tuple[Account, ...]]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """Give the accounts of a case. All are told at the same time: most of a story is waiting."""
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        accounts = {
+            name: pool.submit(case.tell, tmp_path_factory.mktemp(name.replace(" ", "-")))
+            for name, case in CASES.items()
+        }
+        yield lambda name: accounts[name].result()
+        pool.shutdown(cancel_futures=True)
 
 
 def lost(accounts: tuple[Account, ...]) -> dict[tuple[str, str], int]:
@@ -52,13 +84,45 @@ def twice(accounts: tuple[Account, ...]) -> int:
     return sum(one.twice for one in accounts)
 
 
+def received(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
+    """Leave out the lines of log files, which nobody acknowledges."""
+    return tuple(one for one in accounts if one.what != "log lines")
+
+
 @pytest.mark.parametrize(
-    "story",
-    [stories.outage, stories.start_in_an_outage, stories.rotate, stories.reconfigure],
-    ids=lambda s: s.__name__,
+    "case", ["outage", "start in an outage", "password", "other settings", "upgrade", "end", "Datadog away"]
 )
-def test_nothing_acknowledged_is_lost_or_doubled_by(tell: Tell, story: Story) -> None:
-    accounts = tell(story)
+def test_what_is_acknowledged_is_stored_once(told: Told, case: str) -> None:
+    accounts = told(case)
 
     assert lost(accounts) == {}
     assert twice(accounts) == 0
+
+
+@pytest.mark.parametrize("case", ["kills", "kill in an outage"])
+def test_a_killed_collector_loses_nothing_that_it_acknowledged(told: Told, case: str) -> None:
+    assert lost(received(told(case))) == {}
+
+
+@pytest.mark.parametrize("case", ["full queue", "full disk"])
+def test_what_does_not_fit_is_refused_and_what_was_acknowledged_is_stored(told: Told, case: str) -> None:
+    accounts = told(case)
+
+    assert sum(one.tries_again for one in accounts) > 0
+    assert lost(accounts) == {}
+
+
+def test_signals_whose_answer_was_lost_are_stored_again_and_counted(told: Told) -> None:
+    accounts = told("lost answers")
+
+    assert lost(accounts) == {}
+    assert twice(accounts) > 0
+
+
+def test_a_damaged_queue_costs_what_is_in_it_and_nothing_else(told: Told) -> None:
+    assert set(lost(told("damaged queue"))) == {("ClickHouse", "traces")}
+
+
+def test_queues_in_memory_lose_what_was_acknowledged_and_the_accounts_say_so(told: Told) -> None:
+    """Show that a loss is seen: the others' control."""
+    assert {what for _, what in lost(told("control"))} == {"traces", "metrics", "logs", "log lines"}
