@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import cold, footprint, losses, machine, noop, processes, report, start, throughput
+from benchmarks import cold, footprint, losses, machine, noop, processes, report, start, telemetry, throughput
 from benchmarks.platform import Platform, prepared
 from benchmarks.report import Table
 from toolchain.progress import Progress
@@ -30,6 +30,7 @@ class Section(StrEnum):
     NOOP = "noop"
     THROUGHPUT = "throughput"
     COMPOSE = "compose"
+    TELEMETRY = "telemetry"
     LOSSES = "losses"
 
 
@@ -58,6 +59,7 @@ _SECTIONS: dict[Section, _Measurement | _Alone] = {
     Section.NOOP: _Measurement("Updates without a change", noop.measure, 7),
     Section.THROUGHPUT: _Measurement("Throughput", throughput.measure, 5),
     Section.COMPOSE: _Measurement("Against Docker Compose", cold.measure, 5),
+    Section.TELEMETRY: _Alone("Telemetry", telemetry.measure, 3, PAGE),
     Section.LOSSES: _Alone("Losses", losses.measure, 1, LOSSES_PAGE),
 }
 

@@ -17,7 +17,7 @@ from benchmarks.report import Table
 from tests.support.collector import program
 from tests.support.losses import stories
 from tests.support.losses.accounts import Account
-from tests.support.losses.rig import Rig
+from tests.support.losses.rig import Rig, in_memory
 from tests.support.losses.stories import Story
 from toolchain.progress import Progress
 
@@ -54,7 +54,7 @@ class Scenario:
 
 _TINY = otel.Backlog(outage_seconds=1)
 _SMALL_DISK = 24 << 20
-_IN_MEMORY = {"on_disk": False}
+_IN_MEMORY = {"change": in_memory}
 _DOWN = f"ClickHouse down for {LONG:.0f} s"
 _KILLS = f"SIGKILL, {stories.KILLS} times"
 

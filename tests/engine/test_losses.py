@@ -17,7 +17,7 @@ import pytest
 import otel
 from tests.support.losses import stories
 from tests.support.losses.accounts import Account
-from tests.support.losses.rig import Rig
+from tests.support.losses.rig import Rig, in_memory
 from tests.support.losses.stories import Story
 
 pytestmark = pytest.mark.engine
@@ -54,7 +54,7 @@ CASES = {
     "full queue": Case(story=stories.full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}),
     "full disk": Case(story=stories.full_queue, rig={"disk": 4 << 20}),
     "damaged queue": Case(story=stories.damaged_queue),
-    "control": Case(story=stories.kill_in_an_outage, rig={"on_disk": False}),
+    "control": Case(story=stories.kill_in_an_outage, rig={"change": in_memory}),
 }
 
 Told = Callable[[str], tuple[Account, ...]]

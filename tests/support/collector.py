@@ -119,6 +119,13 @@ class Collector:
             self.kill()
             raise
 
+    @property
+    def process_id(self) -> int:
+        """The process's number."""
+        if self._process is None:
+            raise RuntimeError("the collector was not started")
+        return self._process.pid
+
     def stop(self) -> int | None:
         """End it as Docker does (SIGTERM), and give its exit code; None when it was not running."""
         process, self._process = self._process, None

@@ -13,7 +13,7 @@ import re
 import secrets
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -45,12 +45,17 @@ LONGEST_STILLSTAND = 60.0
 REPLICA = "replica-1"
 
 
+def in_memory(config: dict[str, Any]) -> None:
+    """Take the queues from disk: the control, which loses."""
+    for exporter in config["exporters"].values():
+        exporter.get("sending_queue", {}).pop("storage", None)
+
+
 class Rig:
     """All of it; the folder is for files of this rig alone.
 
-    `on_disk` False is the control: the same configuration with queues in memory. `disk` gives the folder of the
-    queues a file system of its own with so many bytes (which only root can make). `composed` goes to
-    `otel.compose`.
+    `change` is applied to the configuration that was composed, `composed` goes to `otel.compose`. `disk` gives the
+    folder of the queues a file system of its own with so many bytes (which only root can make).
     """
 
     def __init__(
@@ -59,13 +64,13 @@ class Rig:
         *,
         folder: Path,
         version: str = otel.DEFAULT_VERSION,
-        on_disk: bool = True,
+        change: Callable[[dict[str, Any]], None] | None = None,
         disk: int | None = None,
         **composed: Any,
     ) -> None:
         self.profile, self.version, self.folder = profile, version, folder
         self.run = f"run {secrets.token_hex(4)}"
-        self._on_disk, self._disk = on_disk, disk
+        self._change, self._disk = change, disk
         self._composed = {"memory_mib": MEMORY_MIB, "log_directories": (REPLICA,), **composed}
         self._held = ExitStack()
         self._flows: dict[Signal, Flow] = {}
@@ -128,18 +133,16 @@ class Rig:
         """Start the collector and the flows, and wait until some of each signal is acknowledged."""
         self.start()
         for signal in self._signals():
-            rate = RATES[signal]
-            self._flows[signal] = self._generator.start(
-                signal,
-                count=rate * int(LONGEST_FLOW),
-                rate=rate,
-                seconds=LONGEST_FLOW,
-                batch=rate // REQUESTS_RATE,
-                padding=PADDING,
-            )
+            self.send(signal, count=RATES[signal] * int(LONGEST_FLOW), rate=RATES[signal])
         if any("filelog/letta" in pipeline.receivers for pipeline in self.profile.pipelines):
             self._lines = LogLines(self._lines_file, run=f"{self.run} lines", rate=LINES_RATE)
         self.go_on()
+
+    def send(self, signal: Signal, *, count: int, rate: int) -> None:
+        """Start a flow of so many signals, so many a second."""
+        self._flows[signal] = self._generator.start(
+            signal, count=count, rate=rate, seconds=LONGEST_FLOW, batch=rate // REQUESTS_RATE, padding=PADDING
+        )
 
     def go_on(self, seconds: float = 1.0) -> None:
         """Wait until what makes up so many seconds of each signal is acknowledged on top of what is now."""
@@ -179,7 +182,7 @@ class Rig:
             environment |= backend.environment
         self._collector = Collector(
             program(self.version),
-            yaml.safe_load(otel.render(self._configuration())),
+            self._configuration(),
             folder=self.folder,
             health=f"http://127.0.0.1:{self.place.health_port}",
             environment=environment,
@@ -191,9 +194,9 @@ class Rig:
         self.collector.stop()
         self.start(**composed)
 
-    def finish(self) -> None:
-        """Send no more."""
-        for flow in self._flows.values():
+    def finish(self, *, now: bool = True) -> None:
+        """Send no more, or (`now` False) only what is left of each flow's count."""
+        for flow in self._flows.values() if now else ():
             flow.stop()
         if not self._sent:
             lines = [self._lines.finish()] if self._lines else []
@@ -267,7 +270,7 @@ class Rig:
 
     def _configuration(self) -> dict[str, Any]:
         to = {name: getattr(backend, "destination", None) for name, backend in self.backends.items()}
-        config = otel.compose(
+        composed = otel.compose(
             self.profile,
             version=self.version,
             destinations=otel.Destinations(
@@ -276,9 +279,9 @@ class Rig:
             place=self.place,
             **self._composed,
         )
-        if not self._on_disk:
-            for exporter in config["exporters"].values():
-                exporter.get("sending_queue", {}).pop("storage", None)
+        config: dict[str, Any] = yaml.safe_load(otel.render(composed))
+        if self._change is not None:
+            self._change(config)
         return config
 
     def _account(self, signal: Signal) -> Sent:
