@@ -157,7 +157,8 @@ def _table(costs: dict[Candidate, list[Cost]], rounds: int) -> Table:
         rows=tuple(rows),
         notes=(
             f"Processor seconds of the collector for {RATE * SECONDS:,} spans of about {PADDING + 400:,} bytes at"
-            f" {RATE:,} spans/s in requests of {RATE // REQUESTS_RATE}, until all of them are stored; {rounds} rounds.",
+            f" {RATE:,} spans/s in requests of"
+            f" {RATE // REQUESTS_RATE}, until all of them are stored; {rounds} rounds.",
             f"Spans/s at {SHARE:.0%} of one core are computed from that cost; nobody sent as many.",
             "The seed's files are run as they are but for addresses, credentials and the file's path, with the"
             " 0.96.0 program, without pprof and zpages, whose addresses cannot be shared.",
