@@ -17,6 +17,7 @@ import pytest
 import otel
 from tests.support.losses import stories
 from tests.support.losses.accounts import Account
+from tests.support.losses.log_lines import LINES
 from tests.support.losses.rig import Rig, in_memory
 from tests.support.losses.stories import Story
 
@@ -86,7 +87,7 @@ def twice(accounts: tuple[Account, ...]) -> int:
 
 def received(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
     """Leave out the lines of log files, which nobody acknowledges."""
-    return tuple(one for one in accounts if one.what != "log lines")
+    return tuple(one for one in accounts if one.what != LINES)
 
 
 @pytest.mark.parametrize(
@@ -125,4 +126,4 @@ def test_a_damaged_queue_costs_what_is_in_it_and_nothing_else(told: Told) -> Non
 
 def test_queues_in_memory_lose_what_was_acknowledged_and_the_accounts_say_so(told: Told) -> None:
     """Show that a loss is seen: the others' control."""
-    assert {what for _, what in lost(told("control"))} == {"traces", "metrics", "logs", "log lines"}
+    assert {what for _, what in lost(told("control"))} == {"traces", "metrics", "logs", LINES}

@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.support.losses.accounts import Sent
 from tests.support.otlp_items import RUN, SEQUENCE, Signal
 
+LINES = "log lines"
+
 
 class LogLines:
     """A thread that appends `rate` lines a second to `file` until it is stopped."""
@@ -26,7 +28,7 @@ class LogLines:
         self._stopping.set()
         self._thread.join()
         numbers = frozenset(range(self._written))
-        return Sent(what="log lines", run=self._run, signal=Signal.LOGS, numbers=numbers, acknowledged=numbers)
+        return Sent(what=LINES, run=self._run, signal=Signal.LOGS, numbers=numbers, acknowledged=numbers)
 
     def _write_all(self) -> None:
         with self._file.open("a") as file:
