@@ -256,7 +256,9 @@ class InSigNoz(InFiles):
             "tls": {"cert_file": str(self._certificate.certificate), "key_file": str(self._certificate.key)},
             "auth": {"authenticator": "bearertokenauth"},
         }
-        exporters = {f"file/{signal}": {"path": f"{self._home}/{signal}.json"} for signal in Signal}
+        exporters = {
+            f"file/{signal}": {"path": f"{self._home}/{signal}.json", "append": True} for signal in Signal
+        }
         return {
             "extensions": {
                 "health_check": {"endpoint": f"127.0.0.1:{self._ports[1]}"},

@@ -103,6 +103,7 @@ def lost_answers(rig: Rig, seconds: float) -> None:
     rig.begin()
     with rig.clickhouse.server.failing(Fault.CUTS_ANSWERS):
         rig.go_on(seconds)
+        rig.clickhouse.server.wait_for(lambda request: request.written_rows > 0 and request.status == 0)
     rig.go_on()
 
 
@@ -126,7 +127,15 @@ def destroyed_queue(rig: Rig, seconds: float) -> None:
 
 
 def upgrade(rig: Rig, seconds: float) -> None:
-    """Replace the old version by the default one in an outage, on the same folders."""
+    """Replace the old version by the default one, on the same folders."""
+    rig.begin()
+    rig.go_on(seconds)
+    rig.restart(version=otel.DEFAULT_VERSION)
+    rig.go_on(seconds)
+
+
+def upgrade_in_an_outage(rig: Rig, seconds: float) -> None:
+    """Do so while the old version keeps what it cannot deliver."""
     rig.begin()
     with rig.away():
         rig.go_on(seconds)
