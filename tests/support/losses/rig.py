@@ -223,9 +223,11 @@ class Rig:
         """Send no more, wait until all is stored or nothing moves, end the collector, and give the accounts."""
         self.finish()
         moved, before = time.monotonic(), self.accounts()
-        while any(one.lost for one in before) and time.monotonic() - moved < LONGEST_STILLSTAND:
-            # Lines that are not read yet wait in their file, which no metric says.
-            if self.waiting() == 0 and not any(one.lost for one in before if one.what == LINES):
+        while time.monotonic() - moved < LONGEST_STILLSTAND:
+            lost, waiting = {one.what for one in before if one.lost}, self.waiting()
+            # What waits may be stored a second time. Lines that were not read yet wait in their file, of which no
+            # metric tells.
+            if (waiting == 0 and LINES not in lost) or (waiting is None and not lost):
                 break
             time.sleep(0.5)
             now = self.accounts()
