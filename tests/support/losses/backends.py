@@ -35,8 +35,10 @@ class Backend(Protocol):
 
     name: str
     secrets: dict[str, str]
-    environment: Mapping[str, str]
-    """What a collector that sends there needs in its environment."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a collector that sends there needs in its environment."""
 
     def away(self) -> AbstractContextManager[None]:
         """Refuse connections within."""
