@@ -73,6 +73,8 @@ def as_the_seed(name: str) -> Change:
             known = ours["exporters"]["clickhouse/traces"]
             values = {key: known[key] for key in ("endpoint", "database", "username", "password")}
             config["exporters"]["clickhouse"].update(values)
+            # From LETTA_ENVIRONMENT, without which it does not start.
+            config["processors"]["resource"]["attributes"][0]["value"] = "benchmark"
 
     return change
 
