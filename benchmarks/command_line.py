@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import cold, footprint, machine, noop, processes, report, start, throughput
+from benchmarks import cold, footprint, losses, machine, noop, processes, report, start, telemetry, throughput
 from benchmarks.platform import Platform, prepared
 from benchmarks.report import Table
 from toolchain.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
+LOSSES_PAGE = ROOT / "docs" / "losses.md"
 
 
 class Section(StrEnum):
@@ -28,6 +30,8 @@ class Section(StrEnum):
     NOOP = "noop"
     THROUGHPUT = "throughput"
     COMPOSE = "compose"
+    TELEMETRY = "telemetry"
+    LOSSES = "losses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +39,28 @@ class _Measurement:
     title: str
     measure: Callable[[Platform, int], list[Table]]
     rounds: int
+    page: Path = PAGE
 
 
-# The last one destroys the stack that the others share.
-_SECTIONS = {
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """A measurement without a stack."""
+
+    title: str
+    measure: Callable[[Progress, int], list[Table]]
+    rounds: int
+    page: Path
+
+
+# The last one with a stack destroys what the others share.
+_SECTIONS: dict[Section, _Measurement | _Alone] = {
     Section.FOOTPRINT: _Measurement("Footprint", footprint.measure, 3),
     Section.START: _Measurement("Start of the server", start.measure, 5),
     Section.NOOP: _Measurement("Updates without a change", noop.measure, 7),
     Section.THROUGHPUT: _Measurement("Throughput", throughput.measure, 5),
     Section.COMPOSE: _Measurement("Against Docker Compose", cold.measure, 5),
+    Section.TELEMETRY: _Alone("Telemetry", telemetry.measure, 3, PAGE),
+    Section.LOSSES: _Alone("Losses", losses.measure, 1, LOSSES_PAGE),
 }
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -56,41 +73,43 @@ def benchmarks(
     ] = None,
     rounds: Annotated[
         int | None,
-        typer.Option(min=1, help="How often to measure each thing; 3 to 7, by section, when left out."),
+        typer.Option(min=1, help="How often to measure each thing; 1 to 7, by section, when left out."),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Put the tables into docs/benchmarks.md, with this machine's facts.")
+        bool, typer.Option("--write", help="Put the tables into their pages in docs/, with this machine's facts.")
     ] = False,
 ) -> None:
     """Measure the platform on this machine, in a stack of its own, and print medians, spread and ratios.
 
-    All sections together take about half an hour on two processors. A machine that does other work at the same
-    time makes noise.
+    All sections together take about an hour on two processors, a half of it for losses, which needs no stack. A
+    machine that does other work at the same time makes noise.
     """
     import docker
 
     progress = Progress()
     engine = docker.from_env(timeout=300)
     wanted = [section for section in Section if section in (sections or tuple(Section))]
-    try:
-        with prepared(progress, engine) as platform:
-            where = machine.seen_on(engine, ROOT)
-            for section in wanted:
-                one = _SECTIONS[section]
+    with contextlib.closing(engine), contextlib.ExitStack() as held:
+        platform: Platform | None = None
+        for section in wanted:
+            one = _SECTIONS[section]
+            if isinstance(one, _Alone):
+                tables = one.measure(progress, rounds or one.rounds)
+            else:
+                platform = platform or held.enter_context(prepared(progress, engine))
                 tables = one.measure(platform, rounds or one.rounds)
-                print(f"\n{where}\n", *map(report.plain, tables), sep="\n", flush=True)
-                if write:
-                    _write(one.title, where, tables)
-    finally:
-        engine.close()
+            where = machine.seen_on(engine, ROOT)
+            print(f"\n{where}\n", *map(report.plain, tables), sep="\n", flush=True)
+            if write:
+                _write(one, where, tables)
 
 
-def _write(title: str, where: str, tables: list[Table]) -> None:
-    """Put a section into the page at once: a later section's failure must not cost this one's numbers."""
-    order = [one.title for one in _SECTIONS.values()]
-    page = PAGE.read_text(encoding="utf-8")
-    written = report.section(title, where, tables)
-    PAGE.write_text(report.insert(page, title, written, order), encoding="utf-8")
+def _write(one: _Measurement | _Alone, where: str, tables: list[Table]) -> None:
+    """Put a section into its page at once: a later section's failure must not cost this one's numbers."""
+    order = [other.title for other in _SECTIONS.values() if other.page == one.page]
+    page = one.page.read_text(encoding="utf-8")
+    written = report.section(one.title, where, tables)
+    one.page.write_text(report.insert(page, one.title, written, order), encoding="utf-8")
 
 
 def main() -> None:

@@ -70,6 +70,11 @@ class Collector:
 
     def start(self) -> None:
         """Start it, and wait until it is up. Raises RuntimeError with its last words when it ends before."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it, and do not wait."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "--config", self._file],
@@ -78,11 +83,23 @@ class Collector:
                 stdout=log,
                 stderr=log,
             )
+
+    def wait(self) -> None:
+        """Wait until it is up; what `start` raises is raised here, too."""
+        if self._process is None:
+            raise RuntimeError("the collector was not started")
         try:
             self._wait(self._process)
         except BaseException:
             self.kill()
             raise
+
+    @property
+    def process_id(self) -> int:
+        """The process's number."""
+        if self._process is None:
+            raise RuntimeError("the collector was not started")
+        return self._process.pid
 
     def stop(self) -> int | None:
         """End it as Docker does (SIGTERM), and give its exit code; None when it was not running."""

@@ -21,7 +21,7 @@ import yaml
 from typer.testing import CliRunner
 
 from benchmarks import cold, compose_project, compose_tool, engine_events, load, processes, report, server_copies
-from benchmarks.command_line import PAGE, Section, app
+from benchmarks.command_line import LOSSES_PAGE, PAGE, Section, app
 from benchmarks.report import Table
 from benchmarks.samples import Samples, against, ratio
 from benchmarks.timeline import Recording, Span, critical_path, dependencies, label, spans
@@ -98,8 +98,9 @@ def test_a_page_without_the_mark_is_refused() -> None:
         report.insert("# Page\n", "First", "", ("First",))
 
 
-def test_the_page_of_the_docs_has_the_mark() -> None:
-    assert report.MARKER in PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", [PAGE, LOSSES_PAGE], ids=lambda page: page.name)
+def test_the_pages_of_the_docs_have_the_mark(page: Path) -> None:
+    assert report.MARKER in page.read_text(encoding="utf-8")
 
 
 # -- timeline ---------------------------------------------------------------------------------------------
