@@ -108,7 +108,13 @@ class Collector(pulumi.ComponentResource):
         validation = self._job(
             f"{name}-validation",
             service="collector-validation",
-            command=("/otelcol", "validate", "--config", FILE),
+            command=(
+                "/otelcol",
+                "validate",
+                "--config",
+                FILE,
+                *otel.CollectorVersion.parse(args.version).arguments,
+            ),
             bundles=(
                 FileBundle(name="config", path=CONFIG, files={"config.yaml": text}),
                 *self._secret_files(),
@@ -134,7 +140,7 @@ class Collector(pulumi.ComponentResource):
                 cpus=args.cpus,
                 # It owns the volumes with its queues and files.
                 rollout=Rollout.STOP_FIRST,
-                command=("--config", FILE),
+                command=("--config", FILE, *otel.CollectorVersion.parse(args.version).arguments),
                 # Go returns memory before the limit is hit instead of being killed at it.
                 environment={"GOMEMLIMIT": otel.go_memory_limit(args.memory_mb)},
                 mounts=tuple(mounts),

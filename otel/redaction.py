@@ -14,17 +14,25 @@ MASK = "[REDACTED]"
 # Names that say that the value is a credential.
 _NAMES = "(?i)(api[_-]?key|passw(or)?d|authorization|access[_-]?token|secret|credential)"
 
+# Each begins with fixed text, which is found many times faster than a choice of beginnings: they are tried on
+# every value of every span.
+_KEY_FORMS = (
+    # OpenAI and Anthropic, Groq, Google.
+    "sk-[A-Za-z0-9_-]{16,}",
+    "gsk_[A-Za-z0-9]{16,}",
+    "AIza[A-Za-z0-9_-]{30,}",
+    *(f"{word} [A-Za-z0-9._~+/-]{{8,}}=*" for word in ("Bearer", "bearer", "BEARER")),
+)
+_PAIR_NAMES = (
+    *("api_key", "api-key", "apikey", "apiKey", "ApiKey", "Api-Key", "API_KEY", "APIKEY"),
+    *("password", "Password", "PASSWORD", "passwd", "PASSWD"),
+    *("access_token", "access-token", "accessToken", "AccessToken", "ACCESS_TOKEN"),
+    *("secret", "Secret", "SECRET"),
+)
 _MASKED: tuple[tuple[str, str], ...] = (
-    # Keys by their forms: OpenAI and Anthropic, Groq, Google, and any bearer token.
-    (
-        r"(sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|(?i:bearer) [A-Za-z0-9._~+/-]{8,}=*)",
-        MASK,
-    ),
+    *((form, MASK) for form in _KEY_FORMS),
     # Pairs in JSON, in Python's notation and in addresses.
-    (
-        r"""(?i)(["']?(?:api[_-]?key|passw(?:or)?d|access[_-]?token|secret)["']?\s*[:=]\s*["']?)[^"'\s,;&}\[][^"'\s,;&}]*""",
-        f"${{1}}{MASK}",
-    ),
+    *((rf"""({name}["']?\s*[:=]\s*["']?)[^"'\s,;&}}\[][^"'\s,;&}}]*""", f"${{1}}{MASK}") for name in _PAIR_NAMES),
     (r"(://[^/:@\s]+:)[^/@\s]+@", f"${{1}}{MASK}@"),
 )
 

@@ -16,6 +16,7 @@ class Feature(StrEnum):
     QUEUE_BATCH = "exporters batch from their queue, which is limited in bytes"
     QUIET_OPERATORS = "log operators with on_error: send_quiet"
     VERBATIM_SECRETS = "text from ${file:…} is taken as it is, not read as YAML"
+    SYNCHRONOUS_LOGS = "log lines are noted as read when they are in the queue, with a feature gate"
     CLICKHOUSE_SCHEMA_SWITCH = "clickhouse exporter leaves the tables alone when told to"
     CLICKHOUSE_ASYNC_SWITCH = "clickhouse exporter asks the server to gather inserts unless told not to"
     DATADOG_OVER_OTLP = "no datadog exporter and connector in our build, so Datadog gets OTLP over HTTP"
@@ -33,6 +34,7 @@ SINCE: dict[Feature, str] = {
     Feature.QUEUE_BATCH: "0.130.0",
     Feature.QUIET_OPERATORS: "0.99.0",
     Feature.VERBATIM_SECRETS: "0.106.0",
+    Feature.SYNCHRONOUS_LOGS: "0.149.0",
     Feature.CLICKHOUSE_SCHEMA_SWITCH: "0.102.0",
     Feature.CLICKHOUSE_ASYNC_SWITCH: "0.104.0",
     Feature.DATADOG_OVER_OTLP: "0.149.0",
@@ -74,6 +76,16 @@ class CollectorVersion:
     def has(self, feature: Feature) -> bool:
         """Whether this version understands `feature`."""
         return self >= CollectorVersion.parse(SINCE[feature])
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What a collector of this version is started with, beside its configuration.
+
+        Without the gate, lines of log files are only in memory for a moment after they were noted as
+        read: a collector that is killed then loses them.
+        """
+        gates = "--feature-gates=stanza.synchronousLogEmitter"
+        return (gates,) if self.has(Feature.SYNCHRONOUS_LOGS) else ()
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"

@@ -76,7 +76,8 @@ def run(
         locations.private_folder(Path(place.queue_directory))
         state.write_configuration(text)
         with state.secret_files(wanted.secret_files):
-            return _run(program, state, {**given, "GOMEMLIMIT": otel.go_memory_limit(MEMORY_MIB)}, wanted)
+            environ = {**given, "GOMEMLIMIT": otel.go_memory_limit(MEMORY_MIB)}
+            return _run(program, state, environ, wanted, version)
 
 
 def _configuration(wanted: Wanted, place: otel.Place, version: str, device_id: str) -> str:
@@ -175,10 +176,11 @@ def _prepare_clickhouse(wanted: Wanted, version: str, retention_days: int) -> No
     terminal.say(clean(done))
 
 
-def _run(program: Path, state: State, environ: Mapping[str, str], wanted: Wanted) -> int:
+def _run(program: Path, state: State, environ: Mapping[str, str], wanted: Wanted, version: str) -> int:
+    arguments = ["--config", str(state.configuration), *CollectorVersion.parse(version).arguments]
     clean = Redactor(wanted.secrets.values())
     judged = subprocess.run(
-        [program, "validate", "--config", state.configuration],
+        [program, "validate", *arguments],
         env=dict(environ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -192,7 +194,7 @@ def _run(program: Path, state: State, environ: Mapping[str, str], wanted: Wanted
             where=str(state.configuration),
         )
     ended = streaming.run(
-        [str(program), "--config", str(state.configuration)],
+        [str(program), *arguments],
         directory=state.folder,
         environment=environ,
         show=terminal.say,

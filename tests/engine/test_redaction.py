@@ -72,6 +72,7 @@ def written(folder: Path, redaction: otel.Redaction, version: str) -> str:
             yaml.safe_load(otel.render(configuration)),
             folder=folder,
             health=f"http://127.0.0.1:{place.health_port}",
+            version=version,
         ):
             body = {"resourceSpans": [{"scopeSpans": [{"spans": [span()]}]}]}
             answer = httpx.post(f"http://127.0.0.1:{place.http_port}/v1/traces", json=body)

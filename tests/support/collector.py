@@ -50,11 +50,17 @@ class Collector:
         folder: Path,
         health: str,
         environment: Mapping[str, str] | None = None,
+        version: str = otel.DEFAULT_VERSION,
     ) -> None:
         self.log = folder / "collector.log"
         self._file = folder / "collector.yaml"
         self._file.write_text(yaml.safe_dump(dict(configuration), sort_keys=False))
-        self._program = program
+        self._command = [
+            str(program),
+            "--config",
+            str(self._file),
+            *otel.CollectorVersion.parse(version).arguments,
+        ]
         self._health = health
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,7 +83,7 @@ class Collector:
         """Start it, and do not wait."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "--config", self._file],
+                self._command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

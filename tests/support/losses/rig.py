@@ -186,6 +186,7 @@ class Rig:
             folder=self.folder,
             health=f"http://127.0.0.1:{self.place.health_port}",
             environment=environment,
+            version=self.version,
         )
         self._collector.launch()
 
