@@ -32,8 +32,9 @@ def limitations(profile: Profile, *, version: str = DEFAULT_VERSION) -> tuple[st
             f"Collector {release} acknowledges signals before they are on disk: when it is killed, up to"
             f" {profile.batch.seconds} seconds of them are lost."
         )
-    if network and not release.has(Feature.STORAGE_RECREATE):
-        said.append(f"A damaged queue file keeps collector {release} from starting until somebody removes it.")
+    if network:
+        damaged = "whose first pages are damaged" if release.has(Feature.STORAGE_RECREATE) else "that is damaged"
+        said.append(f"A queue file {damaged} keeps collector {release} from starting until somebody removes it.")
     if "clickhouse" in exporters and not release.has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
         said.append(
             f"Collector {release} wants to create ClickHouse's tables itself, so it does not start while"
