@@ -5,25 +5,23 @@ A collector that is healthy may still deliver nothing: its own health says that 
 
 from __future__ import annotations
 
-import http.client
 import json
 import secrets
-import ssl
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 import otel
-from operations import collector_metrics
+from operations import clickhouse_http, collector_metrics
 from operations.engine import Engine
 from operations.failure import OperationError
 from operations.target import Target
 from operations.traces import lines, reading_image, recorded
 from settings import NAMESPACE, load, telemetry
+from toolchain import network
 
 SPAN_NAME = "letta-platform deployed"
 SERVICE_NAME = "letta-platform"
@@ -61,24 +59,6 @@ class FrontDoor:
     """Certificates in PEM form that it is trusted by, instead of this machine's."""
 
 
-def _request(url: str, body: bytes, headers: Mapping[str, str], *, authority: str | None = None) -> str:
-    # Not by way of a proxy: what is asked here is asked directly by the stack, too.
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-    if authority:
-        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=authority)))
-    opener = urllib.request.build_opener(*handlers)
-    request = urllib.request.Request(url, data=body, headers=dict(headers))  # noqa: S310 - http or https
-    try:
-        with opener.open(request, timeout=REQUEST_SECONDS) as response:
-            answer: str = response.read().decode(errors="replace")
-            return answer
-    except urllib.error.HTTPError as error:
-        said = error.read(300).decode(errors="replace").strip()
-        raise NotYetError(f"status {error.code} {said}") from None
-    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-        raise NotYetError(str(getattr(error, "reason", error))) from None
-
-
 def send(door: FrontDoor, trace_id: str) -> None:
     """Send the marked span over OTLP/HTTP.
 
@@ -96,10 +76,15 @@ def send(door: FrontDoor, trace_id: str) -> None:
     }
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": SERVICE_NAME}}]}
     body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
-    headers = {"Content-Type": "application/json"}
-    if door.token:
-        headers["Authorization"] = f"Bearer {door.token}"
-    _request(f"{door.endpoint}/v1/traces", json.dumps(body).encode(), headers, authority=door.authority)
+    headers = {"Authorization": f"Bearer {door.token}"} if door.token else {}
+    try:
+        with network.client(REQUEST_SECONDS, direct=True, authority=door.authority) as client:
+            # A redirection leads to something else, which is not to get the token.
+            answer = client.post(f"{door.endpoint}/v1/traces", json=body, headers=headers, follow_redirects=False)
+    except httpx.HTTPError as error:
+        raise NotYetError(str(error) or type(error).__name__) from None
+    if not answer.is_success:
+        raise NotYetError(f"HTTP {answer.status_code} {answer.text[:300].strip()}")
 
 
 def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str) -> bool:
@@ -110,11 +95,11 @@ def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str) -> bool
     """
     # The database's name is checked by `otel.ClickHouse`, the id is ours.
     query = f'SELECT count() FROM "{target.database}".otel_traces WHERE TraceId = {{id:String}}'  # noqa: S608
-    answer = _request(
-        f"{target.address}/?{urllib.parse.urlencode({'param_id': trace_id})}",
-        query.encode(),
-        {"X-ClickHouse-User": target.username, "X-ClickHouse-Key": password},
-    )
+    try:
+        with network.client(REQUEST_SECONDS, direct=True) as client:
+            answer = clickhouse_http.ask(client, target, password, query, {"id": trace_id})
+    except clickhouse_http.ClickHouseError as error:
+        raise NotYetError(str(error)) from None
     return answer.strip() not in {"", "0"}
 
 

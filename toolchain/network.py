@@ -40,14 +40,20 @@ def ca_bundle(
     return None
 
 
-def client(timeout: float) -> httpx.Client:
-    """Give a client that waits so many seconds for each answer or part of it."""
+def client(timeout: float, *, direct: bool = False, authority: str | None = None) -> httpx.Client:
+    """Give a client that waits so many seconds for each answer or part of it.
+
+    `direct` asks no proxy: for what the stack itself asks without one. `authority` is a certificate in PEM form
+    that is trusted beside the system's.
+    """
     # The system's certificates and not those that Python brings: only the former know of an intercepting proxy.
     context = ssl.create_default_context()
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")
     if bundle and Path(bundle).is_file():
         context.load_verify_locations(bundle)
-    return httpx.Client(timeout=timeout, follow_redirects=True, verify=context)
+    if authority:
+        context.load_verify_locations(cadata=authority)
+    return httpx.Client(timeout=timeout, follow_redirects=True, verify=context, trust_env=not direct)
 
 
 def fetch_text(url: str, *, timeout: float = PROBE_SECONDS) -> str:

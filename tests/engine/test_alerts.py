@@ -25,7 +25,6 @@ from tests.support.clickhouse import ClickHouse, Fault
 from tests.support.letta_telemetry import Telemetry
 from tests.support.otlp import Generator
 from tests.support.otlp_items import Signal
-from tests.support.ports import reserved
 from tests.support.promtool import Timeline, samples
 
 pytestmark = pytest.mark.engine
@@ -75,19 +74,7 @@ def total(metrics: dict[str, float], name: str) -> float:
 def watched(
     folder: Path, profile: otel.Profile, destinations: otel.Destinations, **composed: Any
 ) -> Iterator[Watched]:
-    with reserved(4) as (otlp, http, health, metrics), ExitStack() as held:
-        place = otel.Place(
-            address="127.0.0.1",
-            grpc_port=otlp,
-            http_port=http,
-            health_port=health,
-            metrics_port=metrics,
-            data_directory=str(folder / "data"),
-            secrets_directory=str(folder / "secrets"),
-            log_directory=str(folder / "logs"),
-        )
-        for made in (Path(place.queue_directory), folder / "secrets", folder / "logs"):
-            made.mkdir(parents=True)
+    with collector.place(folder) as place, ExitStack() as held:
         for name in otel.secret_names(profile):
             (folder / "secrets" / name).write_text(otel.secret_file(PASSWORD))
         configuration = otel.compose(profile, place=place, destinations=destinations, **composed)
@@ -95,10 +82,10 @@ def watched(
             collector.program(),
             yaml.safe_load(otel.render(configuration)),
             folder=folder,
-            health=f"http://127.0.0.1:{health}",
+            health=f"http://127.0.0.1:{place.health_port}",
         )
         held.enter_context(running)
-        generator = held.enter_context(Generator(f"127.0.0.1:{otlp}", run="alerts"))
+        generator = held.enter_context(Generator(f"127.0.0.1:{place.grpc_port}", run="alerts"))
         yield Watched(running, generator, place)
         # What is in its queue is of no interest any more.
         running.kill()

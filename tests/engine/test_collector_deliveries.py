@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.clickhouse import ClickHouse, Fault
+from tests.support.clickhouse_rows import stored
 from tests.support.collector import Collector, program
 from tests.support.datadog import Datadog
 from tests.support.otlp import Generator, Report
@@ -28,12 +29,6 @@ pytestmark = pytest.mark.engine
 PASSWORD = "p$w${x} 'odd'"
 COUNT = 5000
 FAST = 1e9
-TABLES = {
-    Signal.TRACES: ("otel.otel_traces", "SpanAttributes"),
-    Signal.METRICS: ("otel.otel_metrics_gauge", "Attributes"),
-    Signal.LOGS: ("otel.otel_logs", "LogAttributes"),
-}
-
 Run = Callable[..., Generator]
 
 
@@ -95,21 +90,10 @@ def send_all(generator: Generator) -> list[Report]:
     return [flow.finish() for flow in flows]
 
 
-def stored(server: ClickHouse, report: Report) -> Counter[int]:
-    """Give how often each number is in the signal's table."""
-    table, attributes = TABLES[report.signal]
-    rows = server.ask(
-        f"SELECT toUInt64({attributes}['{SEQUENCE}']) AS n, count() AS times FROM {table}"  # noqa: S608
-        f" WHERE {attributes}['{RUN}'] = {{run:String}} GROUP BY n",
-        parameters={"run": report.run},
-    )
-    return Counter({row["n"]: row["times"] for row in rows})
-
-
 def wait_until_stored(server: ClickHouse, report: Report) -> Counter[int]:
     """Wait until all is stored that was acknowledged."""
-    server.wait_until(lambda: report.acknowledged <= stored(server, report).keys())
-    return stored(server, report)
+    server.wait_until(lambda: report.acknowledged <= stored(server, report.run, report.signal).keys())
+    return stored(server, report.run, report.signal)
 
 
 def accept_dollars(secret: str) -> str:
@@ -195,7 +179,7 @@ def test_an_insert_to_which_something_else_says_yes_is_lost(run_collector: Run, 
 
         assert wait_until_stored(server, report) == Counter(range(10))
         assert lost.acknowledged == frozenset(range(10))
-        assert stored(server, lost) == Counter()
+        assert stored(server, lost.run, lost.signal) == Counter()
 
 
 def test_an_insert_whose_answer_was_lost_is_stored_twice(run_collector: Run, tmp_path: Path) -> None:
@@ -208,7 +192,7 @@ def test_an_insert_whose_answer_was_lost_is_stored_twice(run_collector: Run, tmp
         server.wait_for(lambda request: request.written_rows > 0 and request.status == 200)
 
         assert report.acknowledged == frozenset(range(10))
-        assert min(stored(server, report).values()) > 1
+        assert min(stored(server, report.run, report.signal).values()) > 1
 
 
 def test_a_changed_password_holds_data_up_and_loses_none(run_collector: Run, tmp_path: Path) -> None:
@@ -218,7 +202,7 @@ def test_a_changed_password_holds_data_up_and_loses_none(run_collector: Run, tmp
         server.accept("new")
         report = generator.start(Signal.TRACES, count=100, rate=FAST).finish()
         server.wait_for(lambda request: request.code == 516)
-        assert stored(server, report) == Counter()
+        assert stored(server, report.run, report.signal) == Counter()
 
         server.accept("new", PASSWORD)
 

@@ -113,6 +113,38 @@ def test_a_clickhouse_that_is_wrong_fails_the_job_with_the_reason(
     assert words in printed
 
 
+class _Redirection(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.server.owner.append(self.path)  # type: ignore[attr-defined]
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(307)
+        self.send_header("Location", "/taken")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_redirection_does_not_get_the_password(job: Job, host_address: str) -> None:
+    asked: list[str] = []
+    server = StoppableServer((EVERYWHERE, 0), _Redirection, asked)
+    server.start()
+    try:
+        code, printed = job(
+            "create-schema",
+            files={"run/schema/statements.json": '["SELECT 1"]', "run/schema/password": PASSWORD},
+            CLICKHOUSE_ENDPOINT=f"http://{host_address}:{server.port}",
+            CLICKHOUSE_USERNAME="default",
+            PATIENCE_SECONDS="3",
+        )
+    finally:
+        server.close()
+
+    assert (code, asked) == (1, ["/"])
+    assert "letta:clickhouseEndpoint" in printed
+
+
 class _Metrics(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body: bytes = self.server.owner.encode()  # type: ignore[attr-defined]

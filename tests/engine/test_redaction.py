@@ -13,8 +13,7 @@ import yaml
 
 import otel
 from tests.engine.conftest import eventually
-from tests.support.collector import Collector, program
-from tests.support.ports import reserved
+from tests.support.collector import Collector, place, program
 
 pytestmark = pytest.mark.engine
 
@@ -56,26 +55,17 @@ def span() -> dict[str, Any]:
 
 def written(folder: Path, redaction: otel.Redaction, version: str) -> str:
     """Send the span to a collector, and give what it wrote."""
-    with reserved(4) as (grpc, http, health, metrics):
-        place = otel.Place(
-            address="127.0.0.1",
-            grpc_port=grpc,
-            http_port=http,
-            health_port=health,
-            metrics_port=metrics,
-            data_directory=str(folder / "data"),
-        )
-        (folder / "data").mkdir()
-        configuration = otel.compose(otel.PROFILES["file-dev"], version=version, redaction=redaction, place=place)
+    with place(folder) as here:
+        configuration = otel.compose(otel.PROFILES["file-dev"], version=version, redaction=redaction, place=here)
         with Collector(
             program(version),
             yaml.safe_load(otel.render(configuration)),
             folder=folder,
-            health=f"http://127.0.0.1:{place.health_port}",
+            health=f"http://127.0.0.1:{here.health_port}",
             version=version,
         ):
             body = {"resourceSpans": [{"scopeSpans": [{"spans": [span()]}]}]}
-            answer = httpx.post(f"http://127.0.0.1:{place.http_port}/v1/traces", json=body)
+            answer = httpx.post(f"http://127.0.0.1:{here.http_port}/v1/traces", json=body)
             assert answer.status_code == 200, answer.text
             for attempt in eventually(30):
                 with attempt:

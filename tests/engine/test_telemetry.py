@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,17 +16,13 @@ from tests.engine.conftest import EVERYWHERE, NewDeployment, eventually, new_age
 from tests.engine.deployment import Deployment
 from tests.support import canary
 from tests.support.clickhouse import ClickHouse, Fault
+from tests.support.clickhouse_rows import stored
 from tests.support.otlp import Generator, Report
-from tests.support.otlp_items import RUN, SEQUENCE, Signal
+from tests.support.otlp_items import Signal
 
 pytestmark = pytest.mark.engine
 
 RATE = 100
-ATTRIBUTES = {
-    Signal.TRACES: ("otel.otel_traces", "SpanAttributes"),
-    Signal.METRICS: ("otel.otel_metrics_gauge", "Attributes"),
-    Signal.LOGS: ("otel.otel_logs", "LogAttributes"),
-}
 
 
 # -- a development stack: files and ClickHouse -----------------------------------------------------------
@@ -172,19 +167,8 @@ def load(stack: Deployment, password: str, run: str) -> Iterator[tuple[list[Repo
             reports += [flow.finish() for flow in flows]
 
 
-def stored(backend: ClickHouse, report: Report) -> Counter[int]:
-    """Give how often each number is in the signal's table."""
-    table, attributes = ATTRIBUTES[report.signal]
-    rows = backend.ask(
-        f"SELECT toUInt64({attributes}['{SEQUENCE}']) AS n, count() AS times FROM {table}"  # noqa: S608
-        f" WHERE {attributes}['{RUN}'] = {{run:String}} GROUP BY n",
-        parameters={"run": report.run},
-    )
-    return Counter({row["n"]: row["times"] for row in rows})
-
-
 def is_stored(backend: ClickHouse, report: Report) -> bool:
-    return report.acknowledged <= stored(backend, report).keys()
+    return report.acknowledged <= stored(backend, report.run, report.signal).keys()
 
 
 def assert_everything_acknowledged_is_stored(backend: ClickHouse, reports: list[Report]) -> None:

@@ -12,6 +12,8 @@ from letta_client import Letta
 
 from tests.engine.conftest import NewDeployment, eventually
 from tests.engine.deployment import Deployment
+from tests.engine.test_secrets import channels
+from tests.support import canary
 
 pytestmark = pytest.mark.engine
 
@@ -84,6 +86,12 @@ def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
                 for span in scope["spans"]
             ]
             assert "POST /v1/blocks/" in spans
+
+
+def test_the_generated_token_is_seen_nowhere(secured: Deployment) -> None:
+    token = secured.outputs(secrets=True)["otlpToken"]
+
+    assert canary.find({"otlpToken": token}, channels(secured)) == []
 
 
 def test_a_second_preview_of_it_shows_no_changes(secured: Deployment) -> None:

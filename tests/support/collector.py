@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,7 @@ import tenacity
 import yaml
 
 import otel
+from tests.support.ports import reserved
 from toolchain import collector
 from toolchain.machine import detect
 from toolchain.progress import Progress
@@ -37,6 +39,25 @@ def program(version: str = otel.DEFAULT_VERSION, environ: Mapping[str, str] = os
     """
     chosen = {**environ, collector.ROUTE_VARIABLE: Route.GO}
     return collector.ensure(Progress(), detect(environ), chosen, version=version).program
+
+
+@contextmanager
+def place(folder: Path) -> Iterator[otel.Place]:
+    """Give free ports of this machine, and folders below `folder`, which are made."""
+    with reserved(4) as (grpc, http, health, metrics):
+        found = otel.Place(
+            address="127.0.0.1",
+            grpc_port=grpc,
+            http_port=http,
+            health_port=health,
+            metrics_port=metrics,
+            data_directory=str(folder / "data"),
+            secrets_directory=str(folder / "secrets"),
+            log_directory=str(folder / "logs"),
+        )
+        for made in (found.queue_directory, found.secrets_directory, found.log_directory):
+            Path(made).mkdir(parents=True)
+        yield found
 
 
 class Collector:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
+import otel
 from operations import collector_checks, delivery
 from operations.checks import Check, CheckState
 from operations.collector_metrics import Exporter, MetricsUnreadableError, exporters
 from operations.failure import OperationError
+from otel.clickhouse import statements
+from tests.support.clickhouse import ClickHouse
 from tests.unit.test_operations_engine import FakeEngine, container
 
 pytestmark = pytest.mark.unit
@@ -212,3 +217,50 @@ def test_a_front_door_that_takes_nothing_fails_with_the_reason(monkeypatch: pyte
 
     assert "was not taken" in str(raised.value)
     assert "status 503" in str(raised.value)
+
+
+def test_the_marked_span_is_sent_with_the_token_and_never_redirected(httpserver: HTTPServer) -> None:
+    door = delivery.FrontDoor(endpoint=httpserver.url_for("").rstrip("/"), token="the-token")
+    httpserver.expect_ordered_request(
+        "/v1/traces", method="POST", headers={"Authorization": "Bearer the-token"}
+    ).respond_with_json({})
+    httpserver.expect_ordered_request("/v1/traces").respond_with_data(
+        status=307, headers={"Location": httpserver.url_for("/taken")}
+    )
+
+    delivery.send(door, "0" * 32)
+    with pytest.raises(delivery.NotYetError, match="HTTP 307"):
+        delivery.send(door, "0" * 32)
+
+    assert [request.path for request, _ in httpserver.log] == ["/v1/traces", "/v1/traces"]
+
+
+def test_a_span_is_found_in_clickhouse_with_any_password(tmp_path: Path) -> None:
+    password = "pä$$ 'word' \\"
+    with ClickHouse(tmp_path, password=password) as server:
+        target = otel.ClickHouse(endpoint=server.url())
+        with pytest.raises(delivery.NotYetError, match="UNKNOWN_DATABASE"):
+            delivery.in_clickhouse(target, password, "1" * 32)
+        for statement in statements(target, retention_days=30):
+            server.ask(statement)
+        assert not delivery.in_clickhouse(target, password, "1" * 32)
+        server.ask(
+            "INSERT INTO otel.otel_traces (Timestamp, TraceId) SELECT now(), {id:String}",
+            parameters={"id": "1" * 32},
+        )
+
+        assert delivery.in_clickhouse(target, password, "1" * 32)
+        with pytest.raises(delivery.NotYetError, match="refuses the user or the password"):
+            delivery.in_clickhouse(target, "wrong", "1" * 32)
+
+
+def test_clickhouses_password_is_not_redirected(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/").respond_with_data(
+        status=307, headers={"Location": httpserver.url_for("/taken")}
+    )
+    target = otel.ClickHouse(endpoint=httpserver.url_for("").rstrip("/"))
+
+    with pytest.raises(delivery.NotYetError, match="not ClickHouse's HTTP interface"):
+        delivery.in_clickhouse(target, "secret", "1" * 32)
+
+    assert [request.path for request, _ in httpserver.log] == ["/"]

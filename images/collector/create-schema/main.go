@@ -22,6 +22,9 @@ const (
 	longestText = 600
 )
 
+// What ClickHouse calls what is wrong with user and password.
+var notLetIn = map[string]bool{"192": true, "193": true, "194": true, "516": true}
+
 // refused is an answer that waiting does not change.
 type refused struct{ reason string }
 
@@ -46,7 +49,11 @@ func main() {
 		endpoint: strings.TrimRight(os.Getenv("CLICKHOUSE_ENDPOINT"), "/"),
 		user:     os.Getenv("CLICKHOUSE_USERNAME"),
 		password: read("password"),
-		client:   http.Client{Timeout: 30 * time.Second},
+		client: http.Client{
+			Timeout: 30 * time.Second,
+			// A redirection leads to something else, which is not to get the password.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}
 	deadline := time.Now().Add(time.Duration(seconds) * time.Second)
 	for number, statement := range statements {
@@ -81,8 +88,7 @@ func (s server) run(statement string) error {
 	if err != nil {
 		return refused{err.Error()}
 	}
-	request.Header.Set("X-ClickHouse-User", s.user)
-	request.Header.Set("X-ClickHouse-Key", s.password)
+	request.SetBasicAuth(s.user, s.password)
 	response, err := s.client.Do(request)
 	if err != nil {
 		if strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: ") {
@@ -100,12 +106,12 @@ func (s server) run(statement string) error {
 	switch {
 	case response.StatusCode == http.StatusOK && code == "":
 		return nil
-	case response.StatusCode == http.StatusUnauthorized || code == "516" || code == "194" || code == "193":
+	case response.StatusCode == http.StatusUnauthorized || notLetIn[code]:
 		return refused{"ClickHouse does not accept user or password (letta:clickhouseUsername, " +
 			"letta:clickhousePassword): " + said}
 	case code == "497":
 		return refused{"the user may not create tables (letta:clickhouseUsername): " + said}
-	case response.StatusCode == http.StatusNotFound && code == "":
+	case response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests && code == "":
 		return refused{"what answers there is not ClickHouse's HTTP interface (letta:clickhouseEndpoint): " + said}
 	case response.StatusCode >= 500 && code == "", response.StatusCode == http.StatusTooManyRequests:
 		// A proxy in front of it, or a server that starts.

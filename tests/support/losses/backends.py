@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 
 import otel
 from otel.clickhouse import statements
+from tests.support import clickhouse_rows
 from tests.support.certificates import Authority
 from tests.support.clickhouse import ClickHouse, Fault
 from tests.support.collector import Collector, program
@@ -58,11 +59,6 @@ class InClickHouse:
 
     name = "ClickHouse"
     environment: Mapping[str, str] = MappingProxyType({})
-    _TABLES: Mapping[Signal, tuple[str, str]] = {
-        Signal.TRACES: ("otel_traces", "SpanAttributes"),
-        Signal.METRICS: ("otel_metrics_gauge", "Attributes"),
-        Signal.LOGS: ("otel_logs", "LogAttributes"),
-    }
 
     def __init__(self, folder: Path) -> None:
         self.secrets = {otel.CLICKHOUSE_PASSWORD: "first pa$$word"}
@@ -88,13 +84,7 @@ class InClickHouse:
 
     def stored(self, run: str, signal: Signal) -> Counter[int]:
         """Give how often each number is in the signal's table."""
-        table, attributes = self._TABLES[signal]
-        rows = self.server.ask(
-            f"SELECT toUInt64({attributes}['{SEQUENCE}']) AS n, count() AS times FROM otel.{table}"  # noqa: S608
-            f" WHERE {attributes}['{RUN}'] = {{run:String}} GROUP BY n",
-            parameters={"run": run},
-        )
-        return Counter({row["n"]: row["times"] for row in rows})
+        return clickhouse_rows.stored(self.server, run, signal)
 
 
 class InDatadog:

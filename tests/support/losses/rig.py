@@ -24,13 +24,12 @@ import yaml
 
 import otel
 from tests.support.certificates import Authority
-from tests.support.collector import Collector, program
+from tests.support.collector import Collector, place, program
 from tests.support.losses.accounts import Account, Sent
 from tests.support.losses.backends import Backend, InClickHouse, InDatadog, InFiles, InSigNoz
 from tests.support.losses.log_lines import LINES, LogLines
 from tests.support.otlp import LONGEST_FLOW, Flow, Generator
 from tests.support.otlp_items import Signal
-from tests.support.ports import reserved
 
 RATES: Mapping[Signal, int] = {Signal.TRACES: 1000, Signal.METRICS: 250, Signal.LOGS: 250}
 """Signals a second, as `otel.Backlog` expects them: a quarter as many metrics and logs as spans."""
@@ -82,21 +81,10 @@ class Rig:
 
     def __enter__(self) -> Self:
         with self._held:
-            grpc, http, health, metrics = self._held.enter_context(reserved(4))
-            self.place = otel.Place(
-                address="127.0.0.1",
-                grpc_port=grpc,
-                http_port=http,
-                health_port=health,
-                metrics_port=metrics,
-                data_directory=str(self.folder / "data"),
-                secrets_directory=str(self.folder / "secrets"),
-                log_directory=str(self.folder / "logs"),
-            )
+            self.place = self._held.enter_context(place(self.folder))
             self.queues = Path(self.place.queue_directory)
             self._lines_file = Path(self.place.log_directory, REPLICA, "Letta.log")
-            for made in (self.queues, Path(self.place.secrets_directory), self._lines_file.parent):
-                made.mkdir(parents=True)
+            self._lines_file.parent.mkdir()
             if self._disk is not None:
                 self._held.enter_context(_file_system(self.queues, self._disk))
             for backend in self._made():
@@ -104,7 +92,9 @@ class Rig:
                 self.backends[backend.name] = backend
                 self.secrets |= backend.secrets
             self._held.callback(self._end)
-            self._generator = self._held.enter_context(Generator(f"127.0.0.1:{grpc}", run=self.run))
+            self._generator = self._held.enter_context(
+                Generator(f"127.0.0.1:{self.place.grpc_port}", run=self.run)
+            )
             self._held = self._held.pop_all()
         return self
 
