@@ -16,6 +16,7 @@ from runtime import hooks
 from runtime.spec import HealthCheck, Mount, Rollout, RunningService, ServiceSpec, Tmpfs
 
 JOB_FOLDER = "/run/job"
+_JOB_CHECK_SECONDS = 20
 
 # What the provider records as changed but never applies, and "#initerror": without it a container that failed
 # to become healthy is called good by the next update.
@@ -31,10 +32,13 @@ _REPLACE_ON_CHANGES = [
 ]
 
 
-def duration(seconds: int) -> str:
-    """Write a duration as the engine reads it back (`90` → `1m30s`)."""
+def duration(seconds: float) -> str:
+    """Write a duration as the engine reads it back (`90` → `1m30s`, `0.5` → `500ms`)."""
+    if 0 < seconds < 1:
+        return f"{round(seconds * 1000)}ms"
     minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
+    hours, minutes = (int(part) for part in divmod(minutes, 60))
+    rest = f"{round(rest, 3):g}"
     if hours:
         return f"{hours}h{minutes}m{rest}s"
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
@@ -69,10 +73,12 @@ def _health(check: HealthCheck) -> docker.ContainerHealthcheckArgs:
 
 
 def _job_health(deadline_seconds: int) -> HealthCheck:
-    # The provider ignores exit codes, but waits for health: a JOB is healthy once it has succeeded.
+    # The provider ignores exit codes, but waits for health: a JOB is healthy once it has succeeded. The check
+    # itself waits for that, so the engine knows at once and does not start a process every second.
     return HealthCheck(
-        command=("run-job", "--succeeded"),
-        interval_seconds=1,
+        command=("run-job", "--succeeded", str(_JOB_CHECK_SECONDS)),
+        interval_seconds=0.1,
+        timeout_seconds=_JOB_CHECK_SECONDS + 10,
         start_period_seconds=deadline_seconds,
     )
 

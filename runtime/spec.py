@@ -30,7 +30,7 @@ class HealthCheck:
     """A command inside the container that exits with 0 when the service can do its work."""
 
     command: tuple[str, ...]
-    interval_seconds: int = 5
+    interval_seconds: float = 5
     """Engines before version 25 use it while a service starts too, so it delays whatever waits for the service;
     but each check starts a process in the container, which is what an idle stack spends its CPU on."""
     timeout_seconds: int = 3

@@ -209,4 +209,6 @@ def test_a_job_that_fails_ends_with_its_commands_code_and_never_succeeds(job: Jo
     assert code == 1
     assert "run-job: watch-delivery failed with exit code 1" in printed
     assert job("run-job", "--succeeded")[0] == 1
+    assert job("run-job", "--succeeded", "1")[0] == 1
+    assert job("run-job", "--succeeded", "soon")[0] == 64
     assert job("run-job")[0] == 64

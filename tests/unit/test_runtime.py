@@ -79,7 +79,10 @@ def test_a_job_is_healthy_when_it_has_succeeded_and_is_not_restarted(deploy: Dep
     assert container.value("restart") == "no"
     assert container.value("mustRun") is False
     assert container.value("wait") is True
-    assert container.value("healthcheck")["tests"] == ["CMD", "run-job", "--succeeded"]
+    check = container.value("healthcheck")
+    assert check["tests"][:3] == ["CMD", "run-job", "--succeeded"]
+    # The check waits for the success, and must not be ended by the engine while it does.
+    assert int(check["tests"][3]) < int(check["timeout"].removesuffix("s"))
     assert "/run/job" in container.value("tmpfs")
 
 
@@ -122,9 +125,19 @@ def test_the_digest_of_a_bundle_cannot_be_guessed_without_its_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(1, "1s"), (59, "59s"), (60, "1m0s"), (90, "1m30s"), (3600, "1h0m0s")]
+    ("seconds", "text"),
+    [
+        (0.5, "500ms"),
+        (1, "1s"),
+        (1.8, "1.8s"),
+        (59, "59s"),
+        (60, "1m0s"),
+        (61.5, "1m1.5s"),
+        (90, "1m30s"),
+        (3600, "1h0m0s"),
+    ],
 )
-def test_durations_are_written_as_the_engine_reads_them_back(seconds: int, text: str) -> None:
+def test_durations_are_written_as_the_engine_reads_them_back(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 

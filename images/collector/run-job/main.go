@@ -2,7 +2,9 @@
 // images that have a shell:
 //
 //	run-job COMMAND...    runs it; when it has succeeded, the mark appears and the container stays for a moment
-//	run-job --succeeded   ends with 0 when the mark is there: the health check of a JOB
+//	run-job --succeeded [SECONDS]
+//	                      ends with 0 once the mark is there, with 1 when it is not within SECONDS (0 unless given):
+//	                      the health check of a JOB
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -19,6 +22,8 @@ const (
 	mark = "/run/job/succeeded"
 	// Long enough for a slow health check to see the mark.
 	linger = 15 * time.Second
+	// Between two looks for the mark.
+	pause = 50 * time.Millisecond
 )
 
 func main() {
@@ -27,7 +32,7 @@ func main() {
 		os.Exit(64)
 	}
 	if os.Args[1] == "--succeeded" {
-		if _, err := os.Stat(mark); err != nil {
+		if !succeeded(os.Args[2:]) {
 			os.Exit(1)
 		}
 		return
@@ -46,6 +51,27 @@ func main() {
 	select {
 	case <-signals:
 	case <-time.After(linger):
+	}
+}
+
+// succeeded waits for the mark, as long as the argument says.
+func succeeded(arguments []string) bool {
+	seconds := 0
+	if len(arguments) > 0 {
+		var err error
+		if seconds, err = strconv.Atoi(arguments[0]); err != nil {
+			fail(64, err)
+		}
+	}
+	deadline := time.Now().Add(time.Duration(seconds) * time.Second)
+	for {
+		if _, err := os.Stat(mark); err == nil {
+			return true
+		}
+		if !time.Now().Before(deadline) {
+			return false
+		}
+		time.Sleep(pause)
 	}
 }
 
