@@ -58,6 +58,7 @@ class NginxArgs:
     """`name:port` of every healthy server."""
     debug: bool
     after: Sequence[pulumi.Resource]
+    """What must be there before they get a request. nginx itself starts beside them: no route is 502."""
     deadline_seconds: int
 
 
@@ -112,7 +113,6 @@ class Nginx(pulumi.ComponentResource):
                 deadline_seconds=args.deadline_seconds,
             ),
             parent=self,
-            depends_on=args.after,
         )
         servers = pulumi.Output.all(*args.servers)
         route = args.runtime.run(
@@ -130,7 +130,7 @@ class Nginx(pulumi.ComponentResource):
                 deadline_seconds=60,
             ),
             parent=self,
-            depends_on=[edge.resource],
+            depends_on=[edge.resource, *args.after],
         )
         self.ready = route.resource
         self.register_outputs({})

@@ -144,6 +144,20 @@ def test_state_and_preview_can_be_read_by_tools(platform: Deployment) -> None:
     assert {step["op"] for step in steps["steps"]} == {"same"}
 
 
+def test_the_route_is_written_after_server_and_nginx_are_healthy(platform: Deployment) -> None:
+    resources = json.loads(platform.pulumi("stack", "export").output)["deployment"]["resources"]
+    needed = {
+        one["urn"].rpartition("::")[2]: {urn.rpartition("::")[2] for urn in one.get("dependencies", ())}
+        for one in resources
+        if one["type"] == "docker:index/container:Container"
+    }
+    name = f"letta-{platform.stack}"
+
+    assert {f"{name}-server", f"{name}-nginx"} <= needed[f"{name}-nginx-route"]
+    assert f"{name}-migration" in needed[f"{name}-server"]
+    assert f"{name}-postgres" in needed[f"{name}-postgres-roles"]
+
+
 def test_a_stopped_server_comes_back(platform: Deployment, client: Letta) -> None:
     platform.container("letta").restart(timeout=60)
     for attempt in eventually(120):
