@@ -16,6 +16,8 @@ from pulumi.runtime import settings as runtime_settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 
+from tests.support.certificates import Authority
+
 ROOT = Path(__file__).parents[2]
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -132,6 +134,18 @@ def platform(
         return rendered[asked]
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one authority instead of a machine's hundreds, which every single HTTP client reads anew."""
+    folder = tmp_path_factory.mktemp("authorities")
+    trusted = str(Authority(folder).certificate)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SSL_CERT_FILE", trusted)
+        patched.setenv("SSL_CERT_DIR", str(folder))
+        patched.setenv("REQUESTS_CA_BUNDLE", trusted)
+        yield
 
 
 @pytest.fixture
