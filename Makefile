@@ -9,6 +9,9 @@ PYTEST_ARGS ?=
 PYTHON := .venv/bin/python
 OPERATIONS = STACK="$(STACK)" YES="$(YES)" $(PYTHON) -m operations
 
+# Tests of the engine share one platform, these share nothing. PYTEST_ARGS=-n0 runs them one after another.
+IN_PARALLEL = -n logical --dist worksteal
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SUFFIXES:
@@ -74,12 +77,12 @@ types: venv-dev ## Check types (mypy, strict)
 .PHONY: test-unit
 test-unit: venv-dev ## Test pure code, and the program under mocks: needs no engine
 	@echo "==> unit tests"
-	@$(PYTHON) -m pytest -m unit $(PYTEST_ARGS) tests/unit
+	@$(PYTHON) -m pytest -m unit $(IN_PARALLEL) $(PYTEST_ARGS) tests/unit
 
 .PHONY: test-preview
 test-preview: venv-dev toolchain ## Test with the real Pulumi CLI on throw-away state
 	@echo "==> preview tests"
-	@$(PYTHON) -m pytest -m preview $(PYTEST_ARGS) tests/preview
+	@$(PYTHON) -m pytest -m preview $(IN_PARALLEL) $(PYTEST_ARGS) tests/preview
 
 .PHONY: test-engine
 test-engine: venv-dev toolchain ## Test real deployments on a real Docker engine
