@@ -1,6 +1,6 @@
 # Every verb of the project; `make` alone lists them. Variables: STACK=dev (which stack), YES=1 (do not ask).
-# Each verb makes .venv first when it is missing or stale (toolchain/bootstrap.sh), and leaves the work to
-# `python -m operations`.
+# Each verb makes .venv first when it is missing or stale (toolchain/bootstrap.sh), those that develop with the packages
+# that tests need; the work is done by `python -m operations`.
 
 STACK ?= dev
 YES ?=
@@ -8,6 +8,9 @@ PYTEST_ARGS ?=
 
 PYTHON := .venv/bin/python
 OPERATIONS = STACK="$(STACK)" YES="$(YES)" $(PYTHON) -m operations
+
+# Tests of the engine share one platform, these share nothing. PYTEST_ARGS=-n0 runs them one after another.
+IN_PARALLEL = -n logical --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -58,36 +61,36 @@ clean: venv ## Remove tools, .venv, unused images and build cache; never data, n
 ##@ Development
 
 .PHONY: test
-test: toolchain lint types test-unit test-preview test-engine ## Lint, types, and all tests, one tier after another
+test: venv-dev toolchain lint types test-unit test-preview test-engine ## Lint, types, and all tests, one tier after another
 
 .PHONY: lint
-lint: venv ## Check style and layout of the code (ruff)
+lint: venv-dev ## Check style and layout of the code (ruff)
 	@echo "==> lint"
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 
 .PHONY: types
-types: venv ## Check types (mypy, strict)
+types: venv-dev ## Check types (mypy, strict)
 	@echo "==> types"
 	@$(PYTHON) -m mypy .
 
 .PHONY: test-unit
-test-unit: venv ## Test pure code, and the program under mocks: needs no engine
+test-unit: venv-dev ## Test pure code, and the program under mocks: needs no engine
 	@echo "==> unit tests"
-	@$(PYTHON) -m pytest -m unit $(PYTEST_ARGS) tests/unit
+	@$(PYTHON) -m pytest -m unit $(IN_PARALLEL) $(PYTEST_ARGS) tests/unit
 
 .PHONY: test-preview
-test-preview: toolchain ## Test with the real Pulumi CLI on throw-away state
+test-preview: venv-dev toolchain ## Test with the real Pulumi CLI on throw-away state
 	@echo "==> preview tests"
-	@$(PYTHON) -m pytest -m preview $(PYTEST_ARGS) tests/preview
+	@$(PYTHON) -m pytest -m preview $(IN_PARALLEL) $(PYTEST_ARGS) tests/preview
 
 .PHONY: test-engine
-test-engine: toolchain ## Test real deployments on a real Docker engine
+test-engine: venv-dev toolchain ## Test real deployments on a real Docker engine
 	@echo "==> engine tests"
 	@$(PYTHON) -m pytest -m engine $(PYTEST_ARGS) tests/engine
 
 .PHONY: benchmark
-benchmark: toolchain ## Measure against Docker Compose and an empty program, side by side
+benchmark: venv-dev toolchain ## Measure against Docker Compose and an empty program, side by side
 	@$(PYTHON) -m benchmarks
 
 .PHONY: docs
@@ -112,3 +115,7 @@ help: ## List the verbs
 .PHONY: venv
 venv:
 	@toolchain/bootstrap.sh
+
+.PHONY: venv-dev
+venv-dev:
+	@toolchain/bootstrap.sh requirements-dev.lock

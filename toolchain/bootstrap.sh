@@ -1,6 +1,8 @@
 #!/bin/sh
-# Makes .venv with exactly what requirements-dev.lock says. The Makefile runs it before everything else; when nothing
-# is to do it costs a few milliseconds. It writes to standard error only: `eval "$(make -s env)"` reads standard output.
+# Makes .venv with exactly what a lock says: without an argument requirements.lock, for those who deploy; or the one
+# that is named, requirements-dev.lock, which holds all of the former and what tests need. The Makefile runs it before
+# everything else; when nothing is to do it costs a few milliseconds. It writes to standard error only:
+# `eval "$(make -s env)"` reads standard output.
 #
 #   LETTA_PYTHON=PATH             this Python instead of the first one found that is new enough
 #   LETTA_NO_SYSTEM_PACKAGES=1    never install Debian packages, say what is missing instead
@@ -9,8 +11,10 @@ set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
 venv=.venv
-lock=requirements-dev.lock
-installed=$venv/.installed.lock   # copy of the lock that .venv was made from, written last
+lock=${1:-requirements.lock}
+# Once made for tests it stays so: otherwise `make up` and `make test` would undo each other after each change of locks.
+if [ -e "$venv/.requirements-dev.lock" ]; then lock=requirements-dev.lock; fi
+installed=$venv/.$lock            # copy of the lock that .venv was made from, written last
 making=$venv/.making              # there while .venv is being made: half-made when nobody is at it
 made_for=$venv/.made-for          # programs in a .venv name its folder, so a moved one is of no use
 child=
@@ -139,7 +143,7 @@ if ! is_usable; then
         fail "no .venv could be made" "look at the lines above"
 fi
 : >"$making"
-rm -f "$installed"
+rm -f "$venv"/.requirements*.lock
 
 # uv itself comes by hash too: its lines of the lock are all that pip gets.
 pinned=$venv/.uv.lock

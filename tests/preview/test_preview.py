@@ -6,7 +6,8 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,14 +51,45 @@ def pulumi(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Pulumi:
     return run
 
 
-@pytest.fixture
-def stack(pulumi: Pulumi, checkout: Path) -> str:
-    """Give a new stack without settings; its name is nobody else's, so no volume of it can exist."""
+def initialised(pulumi: Pulumi, checkout: Path) -> str:
+    """Make a stack without settings; its name is nobody else's, so no volume of it can exist."""
     name = f"preview-{secrets.token_hex(3)}"
     made = pulumi("stack", "init", name)
     assert made.returncode == 0, made.stdout
     assert (checkout / f"Pulumi.{name}.yaml").exists()
     return name
+
+
+@pytest.fixture(scope="module")
+def previewed(pulumi: Pulumi, checkout: Path) -> str:
+    return initialised(pulumi, checkout)
+
+
+@pytest.fixture(scope="module")
+def refused(pulumi: Pulumi, checkout: Path) -> str:
+    return initialised(pulumi, checkout)
+
+
+@pytest.fixture
+def stack(previewed: str, checkout: Path) -> Iterator[str]:
+    """Give a stack that is only ever previewed, so that nothing of it is there, without settings."""
+    with kept(checkout / f"Pulumi.{previewed}.yaml"):
+        yield previewed
+
+
+@pytest.fixture
+def refused_stack(refused: str, checkout: Path) -> Iterator[str]:
+    """Give a stack whose updates are all refused, without settings."""
+    with kept(checkout / f"Pulumi.{refused}.yaml"):
+        yield refused
+
+
+@contextmanager
+def kept(file: Path) -> Iterator[None]:
+    """Put a stack file back afterwards."""
+    text = file.read_text()
+    yield
+    file.write_text(text)
 
 
 def test_a_stack_without_any_setting_can_be_previewed(pulumi: Pulumi, stack: str) -> None:
@@ -91,16 +123,17 @@ def test_committed_stacks_can_be_previewed(pulumi: Pulumi, stack: str, checkout:
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_created(
-    pulumi: Pulumi, stack: str, settings: dict[str, str], message: str
+    pulumi: Pulumi, refused_stack: str, settings: dict[str, str], message: str
 ) -> None:
+    stack = refused_stack
     for key, value in settings.items():
         full = key if ":" in key else f"letta:{key}"
         assert pulumi("config", "set", full, value, "--plaintext", "--stack", stack).returncode == 0
-    refused = pulumi("up", "--yes", "--skip-preview", "--stack", stack)
-    assert refused.returncode != 0
-    assert message in refused.stdout
-    assert "Traceback" not in refused.stdout
-    assert "sk-this-is-not-encrypted" not in refused.stdout
+    done = pulumi("up", "--yes", "--skip-preview", "--stack", stack)
+    assert done.returncode != 0
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "sk-this-is-not-encrypted" not in done.stdout
     exported = json.loads(pulumi("stack", "export", "--stack", stack).stdout)
     kinds = {resource["type"] for resource in exported["deployment"].get("resources") or []}
     assert kinds <= {"pulumi:pulumi:Stack"}

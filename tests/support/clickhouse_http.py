@@ -169,14 +169,14 @@ class Handler(QuietHandler):
                 status, content = STATUSES.get(code, 500), f"{error}\n".encode()
         written = answer.written_rows if answer else 0
         cut = (fault is Fault.CUTS_ANSWERS and written > 0) or not self.server.running
-        note = Request(
-            user=user, statement=statement, status=0 if cut else status, code=code, written_rows=written
+        # Before the answer, so that whoever has the answer finds the request.
+        clickhouse.note(
+            Request(user=user, statement=statement, status=0 if cut else status, code=code, written_rows=written)
         )
         if cut:
             self.close_connection = True
         else:
             self._send(status, content, self._headers(code, answer))
-        clickhouse.note(note)
 
     def _credentials(self) -> tuple[str, str]:
         kind, _, encoded = self.headers.get("Authorization", "").partition(" ")

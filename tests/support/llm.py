@@ -26,17 +26,16 @@ agent types letta_v1_agent, memgpt_v2_agent and memgpt_agent were tried.
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from tests.support.llm_protocol import chunks, completion, embeddings
 from tests.support.llm_script import Reply, reply_to
+from tests.support.stoppable_server import QuietHandler, StoppableServer
 
 LONGEST_HOLD = 60.0
 """Seconds after which a stream goes on although nobody released it, so that a failed test still ends."""
@@ -81,11 +80,10 @@ class LanguageModel:
         self._closing = threading.Event()
         self._flowing = threading.Event()
         self._flowing.set()
-        self._server = _Server((host, port), _Handler, self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="llm", daemon=True)
+        self._server = StoppableServer((host, port), _Handler, self)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
@@ -93,14 +91,12 @@ class LanguageModel:
     ) -> None:
         self._closing.set()
         self._flowing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
 
     @property
     def port(self) -> int:
         """The TCP port it listens on."""
-        return int(self._server.server_address[1])
+        return self._server.port
 
     def url(self, host: str = "127.0.0.1") -> str:
         """What a client that reaches this machine as `host` has to use as base URL."""
@@ -134,11 +130,6 @@ class LanguageModel:
         finally:
             self._flowing.set()
 
-    @property
-    def closed(self) -> bool:
-        """Whether the server has been told to end."""
-        return self._closing.is_set()
-
     def note(self, request: Request) -> None:
         """Record a request."""
         with self._came:
@@ -151,45 +142,20 @@ class LanguageModel:
             self.hold_expired = True
         if token and self.token_delay:
             self._closing.wait(self.token_delay)
-        return not self.closed
+        return not self._closing.is_set()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+class _Handler(QuietHandler):
+    @property
+    def model(self) -> LanguageModel:
+        return cast("LanguageModel", self.server.owner)
 
-    def __init__(
-        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], model: LanguageModel
-    ) -> None:
-        super().__init__(address, handler)
-        self.model = model
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing about clients that hang up in mid-stream: drain tests do that."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # without it each answer waits 40 ms for the client's delayed ACK
-    server: _Server
-
-    def log_message(self, *_: Any) -> None:
-        """Keep quiet; requests are recorded."""
-
-    def parse_request(self) -> bool:
-        if self.server.model.closed:  # a kept connection must not outlive the server
-            self.close_connection = True
-            return False
-        return super().parse_request()
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         self._receive(None)
         path = self.path.partition("?")[0]
         models = [
             {"id": name, "object": "model", "created": 1700000000, "owned_by": "tests"}
-            for name in self.server.model.models
+            for name in self.model.models
         ]
         named = [model for model in models if path == f"/v1/models/{model['id']}"]
         if not self._authorized():
@@ -201,10 +167,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._fail(404, f"no such path: GET {path}")
 
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+    def do_POST(self) -> None:  # noqa: N802
         try:
-            body = json.loads(raw)
+            body = json.loads(self.read_body())
         except ValueError:
             self._receive(None)
             self._fail(400, "the body is not JSON")
@@ -222,10 +187,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _receive(self, body: Any) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.model.note(Request(method=self.command, path=self.path, headers=headers, body=body))
+        self.model.note(Request(method=self.command, path=self.path, headers=headers, body=body))
 
     def _authorized(self) -> bool:
-        key = self.server.model.api_key
+        key = self.model.api_key
         if key is None or self.headers.get("authorization") == f"Bearer {key}":
             return True
         self._fail(401, "Incorrect API key provided.", code="invalid_api_key")
@@ -247,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for number, chunk in enumerate(chunks(body, reply)):
-            if not self.server.model.pace(number):
+            if not self.model.pace(number):
                 self.close_connection = True  # cut off in mid-stream, without the final chunk
                 return
             self._write_chunk(b"data: " + json.dumps(chunk).encode() + b"\n\n")

@@ -22,6 +22,12 @@ def program() -> Topology:
     return topology()
 
 
+@pytest.fixture
+def run_once(program: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pages be drawn from what the program registered in its one run."""
+    monkeypatch.setattr(architecture_docs, "topology", lambda: program)
+
+
 def _container(name: str, **inputs: Any) -> tuple[str, str, dict[str, Any]]:
     return CONTAINER, f"letta-dev-{name}", {"user": "7:7", "memory": 64, **inputs}
 
@@ -30,11 +36,13 @@ def _labelled(service: str) -> list[dict[str, str]]:
     return [{"label": "letta-platform.service", "value": service}]
 
 
+@pytest.mark.usefixtures("run_once")
 def test_the_pages_show_the_program_as_it_is() -> None:
     stale = [str(page) for page in architecture_docs.stale()]
     assert not stale, "run `make docs`"
 
 
+@pytest.mark.usefixtures("run_once")
 def test_every_part_is_shown_on_a_page() -> None:
     text = "".join((ROOT / page).read_text() for page in architecture_docs.PAGES)
     for part in architecture_docs.parts().values():
@@ -129,6 +137,7 @@ def test_a_marker_that_is_not_closed_is_an_error() -> None:
         architecture_docs.replaced(_page("old\n").partition("<!-- end")[0], {"picture": "new"})
 
 
+@pytest.mark.usefixtures("run_once")
 def test_stale_pages_are_told_and_written(tmp_path: Path) -> None:
     for page in architecture_docs.PAGES:
         (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import otel
+from operations import command_line
 from operations.collector import environment
 from operations.collector.environment import Wanted
 from operations.collector.run import description, refuse_taken_ports
@@ -273,19 +274,21 @@ def test_bad_variables_end_the_command_with_an_error_and_without_the_value(tmp_p
 @pytest.mark.parametrize("verb", ["install", "run"])
 @pytest.mark.parametrize("version", ["0.100.0", "latest"])
 def test_an_unknown_version_ends_the_command_with_those_that_there_are(
-    tmp_path: Path, verb: str, version: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+    version: str,
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "operations", "collector", verb],
-        cwd=ROOT,
-        env={**os.environ, **CLICKHOUSE, "HOME": str(tmp_path), "LETTA_COLLECTOR_VERSION": version},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    for name, value in {**CLICKHOUSE, "HOME": str(tmp_path), "LETTA_COLLECTOR_VERSION": version}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["operations", "collector", verb])
 
-    assert done.returncode == 1
-    assert f"one of: {', '.join(otel.VERSIONS)}" in done.stderr
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+
+    assert ended.value.code == 1
+    assert f"one of: {', '.join(otel.VERSIONS)}" in capsys.readouterr().err
 
 
 def test_windows_is_refused_before_anything_is_imported_that_it_does_not_have() -> None:

@@ -16,7 +16,6 @@ from operations.backend import Lock
 from operations.checkout import Checkout, StackFile
 from operations.checks import Check, CheckState
 from operations.engine import EngineFacts, Image, Volume
-from operations.failure import OperationError
 from operations.network_checks import Look, Registry, Trust
 from operations.shell_exports import exports
 from operations.stack_state import IMAGE, StackState
@@ -280,19 +279,6 @@ def test_the_status_tells_jobs_from_services_and_leaves_out_file_bundles() -> No
         "job": ("succeeded", True),
         "dead": ("exited with exit code 1", False),
     }
-
-
-def test_locks_carry_hashes_and_no_addresses() -> None:
-    command = locks.compile_command("requirements.in", "requirements.lock", upgrade=False)
-    assert {"--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--universal"} <= set(command)
-    assert "--upgrade" not in command
-
-
-def test_requirements_without_a_solution_are_an_error_that_names_the_file(tmp_path: Path) -> None:
-    (tmp_path / "requirements.in").write_text("-r not-there.in\n")
-    with pytest.raises(OperationError, match="uv found no set of versions") as raised:
-        locks.lock(tmp_path, os.environ, upgrade=False)
-    assert "requirements.in" in str(raised.value)
 
 
 def test_refreshing_packages_writes_the_day(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,41 +12,16 @@ import yaml
 from components.image_build import content_hash
 from components.network import subnets
 from components.nginx import configuration, route_version
-from components.platform import Platform, PlatformArgs
 from components.postgres import slot_generations
 from settings import load
-from tests.unit.conftest import Deploy, Registered
+from tests.unit.conftest import ROOT, Program, Registered
 
 pytestmark = pytest.mark.unit
 
-ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "staging", "prod")
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
 VOLUME = "docker:index/volume:Volume"
-
-Program = Callable[..., list[Registered]]
-
-
-@pytest.fixture
-def platform(deploy: Deploy, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Program:
-    """Give a function that runs the program of a stack, with settings on top of its committed file."""
-    # In a folder of its own, because the program writes there what builds need.
-    folder = tmp_path_factory.mktemp("program")
-    (folder / "images").symlink_to(ROOT / "images")
-    monkeypatch.chdir(folder)
-
-    def run(stack: str = "dev", secret: tuple[str, ...] = (), **settings: object) -> list[Registered]:
-        committed = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text()) or {}
-        raw = {**(committed.get("config") or {}), **settings}
-
-        def program() -> None:
-            loaded = load(raw, secret, stack=stack)
-            Platform(f"letta-{stack}", PlatformArgs(stack=stack, settings=loaded))
-
-        return deploy(program, stack=stack)
-
-    return run
 
 
 def _containers(seen: list[Registered]) -> dict[str, Registered]:

@@ -12,11 +12,10 @@ import yaml
 import otel
 import otel.clickhouse
 from components.otlp_certificates import period
-from tests.unit.conftest import Registered
-from tests.unit.test_program import CONTAINER, VOLUME, Program, platform
+from tests.unit.conftest import Program, Registered
+from tests.unit.test_program import CONTAINER, VOLUME
 
 pytestmark = pytest.mark.unit
-__all__ = ["platform"]
 
 CLICKHOUSE = {
     "letta:clickhouseEndpoint": "https://clickhouse.example",

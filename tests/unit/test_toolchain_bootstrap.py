@@ -13,20 +13,27 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
+DEPLOYING, TESTING = "requirements.lock", "requirements-dev.lock"
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Give a checkout with the script, and a lock of uv alone."""
+    """Give a checkout with the script, and locks of uv alone, or with one package more for tests."""
     (tmp_path / "toolchain").mkdir()
     shutil.copy(ROOT / "toolchain" / "bootstrap.sh", tmp_path / "toolchain")
-    (tmp_path / "requirements-dev.lock").write_text("uv==0 \\\n    --hash=sha256:00\n")
+    write_locks(tmp_path, "0")
     return tmp_path
 
 
-def bootstrap(clone: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def write_locks(clone: Path, version: str) -> None:
+    uv = f"uv=={version} \\\n    --hash=sha256:00\n"
+    (clone / DEPLOYING).write_text(uv)
+    (clone / TESTING).write_text(f"pytest==0 \\\n    --hash=sha256:00\n{uv}")
+
+
+def bootstrap(clone: Path, *lock: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [clone / "toolchain" / "bootstrap.sh"],
+        [clone / "toolchain" / "bootstrap.sh", *lock],
         env={**os.environ, "LETTA_NO_SYSTEM_PACKAGES": "1", **variables},
         capture_output=True,
         text=True,
@@ -35,12 +42,12 @@ def bootstrap(clone: Path, **variables: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def finish(clone: Path) -> None:
+def finish(clone: Path, lock: str = DEPLOYING) -> None:
     """Make what a run of the script leaves that went well."""
     folder = clone / ".venv" / "bin"
     folder.mkdir(parents=True)
     (folder / "python").symlink_to(sys.executable)
-    shutil.copy(clone / "requirements-dev.lock", clone / ".venv" / ".installed.lock")
+    shutil.copy(clone / lock, clone / ".venv" / f".{lock}")
     (clone / ".venv" / ".made-for").write_text(f"{clone.resolve()}\n")
 
 
@@ -51,8 +58,15 @@ def python_without_ensurepip(folder: Path) -> str:
     return str(program)
 
 
-def test_what_is_current_is_left_alone_without_a_word(clone: Path) -> None:
-    finish(clone)
+@pytest.mark.parametrize("lock", [(DEPLOYING,), (TESTING,), ()], ids=["deploying", "testing", "unnamed"])
+def test_what_is_current_is_left_alone_without_a_word(clone: Path, lock: tuple[str, ...]) -> None:
+    finish(clone, *lock)
+    done = bootstrap(clone, *lock, LETTA_PYTHON="no-such-python")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_environment_for_tests_is_good_enough_for_deploying(clone: Path) -> None:
+    finish(clone, TESTING)
     done = bootstrap(clone, LETTA_PYTHON="no-such-python")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -73,7 +87,7 @@ def python_without_network(folder: Path) -> str:
 
 
 def spoil_lock(clone: Path) -> None:
-    (clone / ".venv" / ".installed.lock").unlink()
+    (clone / ".venv" / f".{DEPLOYING}").unlink()
     (clone / ".venv" / "bin" / "python").unlink()
 
 
@@ -100,16 +114,50 @@ def test_what_is_half_made_moved_or_without_its_python_is_made_anew(clone: Path,
     assert "making it anew" in done.stderr
 
 
-def test_a_changed_lock_is_noticed_and_the_venv_is_kept(clone: Path) -> None:
-    finish(clone)
+def put_python(clone: Path, program: str) -> None:
+    """Put a stand-in into the .venv."""
     python = clone / ".venv" / "bin" / "python"
     python.unlink()
-    shutil.copy(python_without_network(clone), python)
-    (clone / "requirements-dev.lock").write_text("uv==1 \\\n    --hash=sha256:00\n")
+    shutil.copy(program, python)
+
+
+def python_that_installs(folder: Path) -> str:
+    """Give a Python that says what it is told to install, and does not."""
+    program = folder / "python-that-installs"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '  "-m uv pip sync "*) for last in "$@"; do :; done; echo "synced $last" ;;\n'
+        '  "-c import os"*) shift 2; exec "$@" ;;\n'
+        "esac\n"
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_changed_lock_is_noticed_and_the_venv_is_kept(clone: Path) -> None:
+    finish(clone)
+    put_python(clone, python_without_network(clone))
+    write_locks(clone, "1")
     done = bootstrap(clone, LETTA_PYTHON="no-such-python")
     assert "installing uv" in done.stderr
     assert "making it" not in done.stderr
-    assert (clone / ".venv" / ".uv.lock").read_text() == (clone / "requirements-dev.lock").read_text()
+    assert (clone / ".venv" / ".uv.lock").read_text() == (clone / DEPLOYING).read_text()
+
+
+def test_the_packages_for_tests_are_added_once(clone: Path) -> None:
+    finish(clone)
+    put_python(clone, python_that_installs(clone))
+    assert f"synced {TESTING}" in bootstrap(clone, TESTING).stderr
+    assert [bootstrap(clone, *lock).stderr for lock in ((), (TESTING,), (DEPLOYING,))] == ["", "", ""]
+
+
+def test_an_environment_for_tests_stays_one_when_the_locks_change(clone: Path) -> None:
+    finish(clone, TESTING)
+    put_python(clone, python_that_installs(clone))
+    write_locks(clone, "1")
+    assert f"synced {TESTING}" in bootstrap(clone).stderr
+    assert bootstrap(clone, TESTING).stderr == ""
 
 
 def test_without_any_python_it_says_what_to_install(clone: Path) -> None:

@@ -1,23 +1,18 @@
-"""Bringing a stack up and taking it down: what is refused, cleared, kept and said."""
+"""Bringing a stack up: what is refused, cleared, updated and waited for."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import settings
-from operations import checks, endpoints, health, labels, preparation, terminal
+from operations import checks, health, preparation, terminal
 from operations.backend import Lock
 from operations.checkout import Checkout
-from operations.down import down, look, remove_readers
-from operations.engine import Image, Network, Volume
+from operations.engine import Image
 from operations.failure import OperationError
 from operations.pulumi_cli import PulumiCli
 from operations.stack_state import CONTAINER, IMAGE, StackState
@@ -25,9 +20,7 @@ from operations.target import Target
 from operations.up import deploy
 from tests.unit.test_operations_engine import FakeEngine, container, inspection
 
-pytestmark = pytest.mark.unit
-
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("own_folders")]
 
 
 class FakePulumi:
@@ -92,19 +85,13 @@ class FakeTarget(Target):
         return self.known or StackState({})
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("LETTA_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def _resource(kind: str, name: str, **more: object) -> dict[str, object]:
+def resource(kind: str, name: str, **more: object) -> dict[str, object]:
     return {"urn": f"urn:pulumi:dev::letta::{kind}::{name}", "type": kind, "custom": True, "id": name, **more}
 
 
-def _state(*resources: dict[str, object], pending: tuple[str, ...] = ()) -> StackState:
+def state_of(*resources: dict[str, object], pending: tuple[str, ...] = ()) -> StackState:
     operations = [
-        {"type": "creating", "resource": _resource(CONTAINER, name, inputs={"name": name})} for name in pending
+        {"type": "creating", "resource": resource(CONTAINER, name, inputs={"name": name})} for name in pending
     ]
     return StackState({"resources": list(resources), "pending_operations": operations})
 
@@ -156,8 +143,8 @@ def test_without_locks_nothing_is_cancelled() -> None:
 
 
 def test_an_image_that_was_pruned_by_hand_is_refreshed_so_that_it_is_built_again(tmp_path: Path) -> None:
-    state = _state(
-        _resource(IMAGE, "letta", outputs={"name": "x:1"}), _resource(IMAGE, "nginx", outputs={"name": "y:1"})
+    state = state_of(
+        resource(IMAGE, "letta", outputs={"name": "x:1"}), resource(IMAGE, "nginx", outputs={"name": "y:1"})
     )
     engine = FakeEngine(all_images=[Image(id="i", tags=("x:1",), size=1, ours=True)])
     target = FakeTarget(tmp_path, state=state, engine=engine)
@@ -169,7 +156,7 @@ def test_an_image_that_was_pruned_by_hand_is_refreshed_so_that_it_is_built_again
 
 def test_when_all_is_there_pulumi_is_not_started_at_all(tmp_path: Path) -> None:
     engine = FakeEngine(all_containers=[container("c")])
-    target = FakeTarget(tmp_path, state=_state(_resource(CONTAINER, "c", id="id-c")), engine=engine)
+    target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c", id="id-c")), engine=engine)
     preparation.prepare_stack(target, engine, _nothing)
     assert target.cli.asked == []
     assert len(engine.all_containers) == 1
@@ -185,7 +172,7 @@ def test_containers_that_an_interrupted_update_left_are_removed(tmp_path: Path) 
     engine = FakeEngine(
         all_containers=[container("known"), container("creating"), container("dead", state="exited", health=None)]
     )
-    state = _state(_resource(CONTAINER, "known", id="id-known"), pending=("creating",))
+    state = state_of(resource(CONTAINER, "known", id="id-known"), pending=("creating",))
     target = FakeTarget(tmp_path, state=state, engine=engine)
     preparation.prepare_stack(target, engine, _nothing)
     assert [one.name for one in engine.all_containers] == ["known"]
@@ -279,179 +266,10 @@ def test_unwell_containers_are_shown_with_the_end_of_their_log_and_without_secre
     assert "well" not in words.replace("unwell", "")
 
 
-# What is shown at the end
-
-OUTPUTS = {
-    "apiUrl": "http://127.0.0.1:8283",
-    "healthUrl": "http://127.0.0.1:8283/v1/health/",
-    "tracesVolume": "letta-dev-traces",
-    "tracesFile": "traces.json",
-    "serverPassword": None,
-}
-
-
-def test_the_table_tells_where_everything_is_and_never_the_password() -> None:
-    rows = dict(endpoints.rows(OUTPUTS, "dev"))
-    assert rows["API"] == "http://127.0.0.1:8283"
-    assert rows["password"] == "`pulumi stack output serverPassword --show-secrets --stack dev`"
-    assert "make traces" in rows["traces"]
-
-
-def test_the_snippets_are_shell_that_a_shell_accepts() -> None:
-    text = endpoints.snippets(OUTPUTS, root=Path("/somewhere with space"), stack="dev")
-    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
-    program = text.split("<<'EOF'\n")[1].split("\nEOF")[0]
-    compile(program, "snippet", "exec")
-    assert "'/somewhere with space'" in text
-
-
-def test_the_snippets_run_as_they_are_against_a_server(tmp_path: Path) -> None:
-    """Paste them into bash, with stand-ins for make, pulumi and curl; the SDK gets the URL and the password."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    scripts = {
-        "make": 'echo "export FROM_MAKE=1"',
-        "pulumi": '[ -n "$FROM_MAKE" ] && echo hunter22',
-        "curl": "printf 'curl'; printf ' %s' \"$@\"; echo",
-        "python": f'exec {sys.executable} -c "import os,sys; print(sys.stdin.read().count(chr(10)), '
-        "os.environ['LETTA_API_KEY'])\"",
-    }
-    for name, script in scripts.items():
-        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tools / name).chmod(0o755)
-    done = subprocess.run(
-        ["bash", "-e"],
-        input=endpoints.snippets(OUTPUTS, root=tmp_path, stack="dev") + "\n",
-        env={"PATH": f"{tools}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "curl -sS -w \\n -H Authorization: Bearer hunter22 http://127.0.0.1:8283/v1/models/" in done.stdout
-    assert done.stdout.strip().endswith("hunter22")
-
-
-def test_without_a_model_provider_the_first_next_step_is_to_give_one() -> None:
-    assert "openaiApiKey" in endpoints.next_steps(OUTPUTS, "dev", has_provider=False)[0]
-    assert not any("openaiApiKey" in step for step in endpoints.next_steps(OUTPUTS, "dev", has_provider=True))
-
-
-def test_data_services_alone_come_with_what_a_server_from_source_needs(tmp_path: Path) -> None:
-    outputs = {"postgresUrl": None, "redisUrl": "redis://localhost:6379"}
-    text = endpoints.snippets(outputs, root=tmp_path, stack="dev")
-    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
-    assert "LETTA_REDIS_HOST=localhost LETTA_REDIS_PORT=6379" in text
-    steps = " ".join(endpoints.next_steps(outputs, "dev", has_provider=False))
-    assert "openaiApiKey" not in steps
-    assert "traces" not in steps
-
-
-def test_commands_name_the_stack_only_when_it_is_not_the_usual_one() -> None:
-    assert endpoints.make("up", "dev") == "make up"
-    assert endpoints.make("up", "prod") == "make up STACK=prod"
-
-
-# Taking it down
-
-
-def _deployed() -> FakeEngine:
-    return FakeEngine(
-        all_containers=[container("c"), container("other", stack="test")],
-        all_networks=[Network(id="n", name="letta-dev-edge", stack="dev")],
-        all_volumes=[
-            Volume(name="letta-dev-postgres-data", stack="dev", stack_id="x", service="data"),
-            Volume(name="letta-dev-scratch-1", stack="dev", stack_id=None, service="scratch"),
-        ],
-    )
-
-
-def _empty(engine: FakeEngine) -> None:
-    engine.all_containers = [one for one in engine.all_containers if one.stack != "dev"]
-    engine.all_networks, engine.all_volumes = [], []
-
-
-def test_down_destroys_forgets_and_finds_nothing_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    engine = _deployed()
-    target = FakeTarget(tmp_path, state=_state(_resource(CONTAINER, "c")), engine=engine)
-    target.cli.on["destroy"] = lambda: _empty(engine)
-    down(target, yes=True, leftovers=False)
-    assert target.cli.verbs == ["destroy", "stack rm"]
-    assert "--preserve-config" in target.cli.asked[1]
-    assert [one.name for one in engine.all_containers] == ["other"]
-    assert "is gone" in capsys.readouterr().out
-
-
-def test_down_asks_and_without_a_person_it_does_nothing(tmp_path: Path) -> None:
-    target = FakeTarget(tmp_path, state=_state(_resource(CONTAINER, "c")), engine=_deployed())
-    with pytest.raises(OperationError, match="YES=1"):
-        down(target, yes=False, leftovers=False)
-    assert target.cli.asked == []
-
-
-@pytest.mark.parametrize(
-    ("stack_file", "protect"),
-    [("config:\n  letta:protectData: true\n", False), ("", True)],
-    ids=["setting", "state"],
-)
-def test_a_protected_stack_is_not_destroyed_and_the_way_is_said(
-    tmp_path: Path, stack_file: str, protect: bool
-) -> None:
-    state = _state(_resource(CONTAINER, "c", protect=protect))
-    target = FakeTarget(tmp_path, state=state, engine=_deployed(), stack_file=stack_file)
-    with pytest.raises(OperationError, match="protectData false"):
-        down(target, yes=True, leftovers=True)
-    assert target.cli.asked == []
-
-
-def test_what_destroy_leaves_is_removed_but_data_is_left_and_named(tmp_path: Path) -> None:
-    engine = _deployed()
-    target = FakeTarget(tmp_path, state=_state(_resource(CONTAINER, "c")), engine=engine)
-    with pytest.raises(OperationError, match="volume letta-dev-postgres-data") as raised:
-        down(target, yes=True, leftovers=False)
-    left = look(engine, "dev")
-    assert (left.containers, left.networks, [one.name for one in left.volumes]) == (
-        (),
-        (),
-        ["letta-dev-postgres-data"],
-    )
-    assert "LEFTOVERS=1" in str(raised.value)
-
-
-def test_a_volume_of_which_nothing_is_known_counts_as_data(tmp_path: Path) -> None:
-    unknown = Volume(name="letta-dev-postgres-data", stack="dev", stack_id=None, service=None)
-    engine = FakeEngine(all_volumes=[unknown])
-    target = FakeTarget(tmp_path, state=_state(_resource(CONTAINER, "c")), engine=engine)
-    with pytest.raises(OperationError, match="left on the engine"):
-        down(target, yes=True, leftovers=False)
-    assert engine.all_volumes == [unknown]
-
-
-def test_leftovers_of_a_lost_state_are_removed_when_told_so(tmp_path: Path) -> None:
-    engine = _deployed()
-    target = FakeTarget(tmp_path, engine=engine)
-    down(target, yes=True, leftovers=True)
-    assert look(engine, "dev").is_nothing
-    assert [one.name for one in engine.all_containers] == ["other"]
-
-
-def test_what_another_state_may_manage_is_not_touched_unasked(tmp_path: Path) -> None:
-    engine = _deployed()
-    with pytest.raises(OperationError, match="another backend manages them"):
-        down(FakeTarget(tmp_path, engine=engine), yes=True, leftovers=False)
-    assert len(engine.all_containers) == 2
-
-
-def test_down_of_a_stack_that_is_not_there_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    down(FakeTarget(tmp_path), yes=False, leftovers=False)
-    assert "nothing to do" in capsys.readouterr().out
-
-
-def test_readers_of_traces_end_before_the_volume_goes() -> None:
-    reader = replace(container("reader", stack=None, service=None), labels=((labels.READER, "dev"),))
-    other = replace(container("reader2", stack=None, service=None), labels=((labels.READER, "test"),))
-    engine = FakeEngine(all_containers=[reader, other])
-    remove_readers(engine, "dev")
-    assert engine.all_containers == [other]
+def test_a_job_that_succeeded_is_no_trouble_to_report() -> None:
+    job = container("job", state="exited", health=None)
+    engine = FakeEngine(all_containers=[job], inspections={job.id: inspection(is_job=True)})
+    assert health.report_trouble(engine, "dev", clean=str, show=_nothing) == 0
 
 
 def test_questions_are_answered_by_yes_or_by_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,9 +280,3 @@ def test_questions_are_answered_by_yes_or_by_a_person(monkeypatch: pytest.Monkey
     monkeypatch.setattr("sys.stdin.readline", lambda: "\n", raising=False)
     with pytest.raises(OperationError, match="not done"):
         terminal.confirm("Sure?", yes=False)
-
-
-def test_a_job_that_succeeded_is_no_trouble_to_report() -> None:
-    job = container("job", state="exited", health=None)
-    engine = FakeEngine(all_containers=[job], inspections={job.id: inspection(is_job=True)})
-    assert health.report_trouble(engine, "dev", clean=str, show=_nothing) == 0

@@ -1,0 +1,97 @@
+"""Python packages: those who deploy get what the program needs, those who test get that and more."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from operations import locks
+from operations.failure import OperationError
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+DEPLOYING = (ROOT / "requirements.lock").read_text()
+TESTING = (ROOT / "requirements-dev.lock").read_text()
+PRODUCT = ("components", "operations", "otel", "runtime", "settings", "toolchain")
+OURS = {*PRODUCT, "tests", "benchmarks"}
+
+
+def packages(lock: str) -> dict[str, str]:
+    """Give package → version."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
+
+
+def imported() -> Iterator[tuple[str, Path]]:
+    """Give each module from elsewhere that the product imports, with the file that does."""
+    files = [ROOT / "__main__.py", *(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))]
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules = [node.module or ""]
+            else:
+                continue
+            for module in modules:
+                top = module.partition(".")[0]
+                if top not in OURS and top not in sys.stdlib_module_names:
+                    yield top, path
+
+
+def test_what_the_product_imports_is_there_for_those_who_only_deploy() -> None:
+    distributions = packages_distributions()
+    locked = packages(DEPLOYING)
+    missing = {
+        f"{path.relative_to(ROOT)} imports {module}"
+        for module, path in imported()
+        if not any(one.lower().replace("_", "-") in locked for one in distributions.get(module, []))
+    }
+    assert not missing
+
+
+def test_the_environment_for_tests_holds_what_deploying_needs_in_the_same_versions() -> None:
+    deploying, testing = packages(DEPLOYING), packages(TESTING)
+    assert deploying
+    assert {name: testing.get(name) for name in deploying} == deploying
+
+
+def test_those_who_only_deploy_do_not_download_a_database_engine_and_linters() -> None:
+    assert not packages(DEPLOYING).keys() & {"chdb-core", "mypy", "pytest", "ruff"}
+
+
+@pytest.mark.parametrize(
+    "target", ["test", "lint", "types", "test-unit", "test-preview", "test-engine", "benchmark"]
+)
+def test_a_verb_that_tests_or_measures_brings_its_packages_first(target: str) -> None:
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    before, uses, _ = re.split(r"(-m (?:pytest|ruff|mypy|benchmarks)\b)", done, maxsplit=1)
+    assert uses
+    assert "toolchain/bootstrap.sh requirements-dev.lock" in before
+
+
+def test_a_verb_that_deploys_brings_only_what_it_needs() -> None:
+    done = subprocess.run(["make", "-n", "up"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "toolchain/bootstrap.sh\n" in done
+    assert "requirements-dev" not in done
+
+
+def test_locks_carry_hashes_and_no_addresses() -> None:
+    command = locks.compile_command("requirements.in", "requirements.lock", upgrade=False)
+    assert {"--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--universal"} <= set(command)
+    assert "--upgrade" not in command
+
+
+def test_requirements_without_a_solution_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "requirements.in").write_text("-r not-there.in\n")
+    with pytest.raises(OperationError, match="uv found no set of versions") as raised:
+        locks.lock(tmp_path, os.environ, upgrade=False)
+    assert "requirements.in" in str(raised.value)
