@@ -38,10 +38,10 @@ def duration(seconds: float) -> str:
         return f"{round(seconds * 1000)}ms"
     minutes, rest = divmod(seconds, 60)
     hours, minutes = (int(part) for part in divmod(minutes, 60))
-    rest = f"{round(rest, 3):g}"
+    text = f"{round(rest, 3):g}s"
     if hours:
-        return f"{hours}h{minutes}m{rest}s"
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text
 
 
 def cpu_share(cpus: float) -> str:
