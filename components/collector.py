@@ -31,6 +31,7 @@ ALIAS = "collector"
 """The name by which servers find collectors."""
 CONFIG = "/etc/otelcol"
 FILE = f"{CONFIG}/config.yaml"
+AUTHORITIES = "/run/authorities"
 _JOB_MEMORY_MB = 128
 
 
@@ -54,6 +55,8 @@ class CollectorArgs:
     """Gives the configuration (`otel.compose`) of a collector that reads the logs in these folders."""
     secrets: Mapping[str, pulumi.Input[str]]
     """By the names that `otel.secret_names` gives: what the collector is to read there."""
+    authorities: str | None
+    """Certificates in PEM form that destinations are trusted by, beside the image's."""
     reception: otel.Reception
     certificates_volume: pulumi.Input[str] | None
     """With `reception.tls`."""
@@ -67,6 +70,15 @@ class CollectorArgs:
     protect_data: bool
     after: Sequence[pulumi.Resource]
     deadline_seconds: int
+
+
+def trust(authorities: str | None) -> tuple[tuple[FileBundle, ...], dict[str, str]]:
+    """Give files and environment with which a program of the collector's image trusts these certificates, too."""
+    if authorities is None:
+        return (), {}
+    files = FileBundle(name="authorities", path=AUTHORITIES, files={"ca.pem": authorities})
+    # Go takes it for folders only: the image's own certificates are a file, which SSL_CERT_FILE would replace.
+    return (files,), {"SSL_CERT_DIR": AUTHORITIES}
 
 
 class Collector(pulumi.ComponentResource):
@@ -100,6 +112,7 @@ class Collector(pulumi.ComponentResource):
     ) -> RunningService:
         args = self._args
         text = pulumi.Output.from_input(args.configuration(log_folders)).apply(otel.render)
+        authorities, trusted = trust(args.authorities)
         certificates = (
             [Mount(source=args.certificates_volume, path=otel.CONTAINER.certificates_directory, read_only=True)]
             if args.certificates_volume is not None
@@ -118,6 +131,7 @@ class Collector(pulumi.ComponentResource):
             bundles=(
                 FileBundle(name="config", path=CONFIG, files={"config.yaml": text}),
                 *self._secret_files(),
+                *authorities,
             ),
         )
         mounts = [*validation.files, *certificates]
@@ -142,7 +156,7 @@ class Collector(pulumi.ComponentResource):
                 rollout=Rollout.STOP_FIRST,
                 command=("--config", FILE, *otel.CollectorVersion.parse(args.version).arguments),
                 # Go returns memory before the limit is hit instead of being killed at it.
-                environment={"GOMEMLIMIT": otel.go_memory_limit(args.memory_mb)},
+                environment={"GOMEMLIMIT": otel.go_memory_limit(args.memory_mb), **trusted},
                 mounts=tuple(mounts),
                 networks=tuple(Attachment(network=network, aliases=(ALIAS,)) for network in args.networks),
                 ports=args.ports if publishes else (),

@@ -19,6 +19,7 @@ PORT = 8283
 HOME = "/var/lib/letta"
 LOGS = "/var/log/letta"
 SOURCE = "/source"
+AUTHORITIES = "/run/authorities"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +46,8 @@ class LettaServerArgs:
     telemetry_endpoint: str
     telemetry_certificates: tuple[Mount, str] | None
     """Where certificates are, and the authority's file among them; with an endpoint of `https`."""
+    authorities: str | None
+    """Certificates in PEM form that the server's own clients trust beside the image's."""
     logs_volume: pulumi.Input[str] | None
     """Where log files are kept for the collector, a folder for each replica; none keeps them in memory."""
     source_directory: str | None
@@ -102,6 +105,11 @@ class LettaServer(pulumi.ComponentResource):
                         "LETTA_SERVER_PASSWORD": args.server_password,
                     },
                 ),
+                *(
+                    (FileBundle(name="authorities", path=AUTHORITIES, files={"ca.pem": args.authorities}),)
+                    if args.authorities
+                    else ()
+                ),
             ),
             mounts=(*source, *logs, *certificates),
             tmpfs=(Tmpfs(path="/tmp", size_mb=256), Tmpfs(path=HOME, size_mb=256, executable=True)),  # noqa: S108
@@ -129,6 +137,7 @@ def replica_name(name: str, index: int) -> str:
 def _environment(replica: str, args: LettaServerArgs) -> dict[str, str]:
     return {
         **args.environment,
+        **({"LETTA_AUTHORITIES": f"{AUTHORITIES}/ca.pem"} if args.authorities else {}),
         **({"LETTA_SOURCE": SOURCE} if args.source_directory else {}),
         **(
             {"OTEL_EXPORTER_OTLP_CERTIFICATE": args.telemetry_certificates[1]}

@@ -241,6 +241,7 @@ class Platform(pulumi.ComponentResource):
                 secrets={**model_providers.keys(settings), **telemetry.server_secrets},
                 telemetry_endpoint=telemetry.endpoint,
                 telemetry_certificates=telemetry.server_certificates,
+                authorities=telemetry.server_authorities,
                 logs_volume=telemetry.logs_volume,
                 source_directory=str(settings.source_directory) if settings.source_directory else None,
                 # Not after the collector: nobody waits for telemetry.

@@ -55,6 +55,7 @@ class Telemetry(pulumi.ComponentResource):
     """What must be there before a server uses any of this; no collector is."""
     server_environment: dict[str, str]
     server_secrets: dict[str, pulumi.Output[str]]
+    server_authorities: str | None
     """With these the server reads traces back (`GET /v1/runs/{id}/trace`)."""
     outputs: dict[str, pulumi.Input[object]]
 
@@ -84,7 +85,7 @@ class Telemetry(pulumi.ComponentResource):
             )
         collector = self._collector(after=[*self._schema(name), *self.ready])
         self.endpoint = collector.endpoint
-        self.server_environment, self.server_secrets = {}, {}
+        self.server_environment, self.server_secrets, self.server_authorities = {}, {}, None
         if self._clickhouse:
             self.server_environment = {
                 "CLICKHOUSE_ENDPOINT": self._clickhouse.address,
@@ -92,6 +93,7 @@ class Telemetry(pulumi.ComponentResource):
                 "CLICKHOUSE_DATABASE": self._clickhouse.database,
             }
             self.server_secrets = {"CLICKHOUSE_PASSWORD": self._secrets[otel.CLICKHOUSE_PASSWORD]}
+            self.server_authorities = telemetry.authorities(args.settings)
         self.outputs = self._told(collector)
         self.register_outputs({})
 
@@ -135,6 +137,7 @@ class Telemetry(pulumi.ComponentResource):
                 network=self._args.network.tier("egress-collector"),
                 target=self._clickhouse,
                 password=self._secrets[otel.CLICKHOUSE_PASSWORD],
+                authorities=telemetry.authorities(settings),
                 retention_days=settings.telemetry_retention_days,
             ),
             opts=pulumi.ResourceOptions(parent=self),
@@ -180,6 +183,7 @@ class Telemetry(pulumi.ComponentResource):
                 version=settings.collector_version,
                 configuration=self._configuration,
                 secrets=self._secrets,
+                authorities=telemetry.authorities(settings),
                 reception=self._reception,
                 certificates_volume=self.server_certificates[0].source if self.server_certificates else None,
                 # Each container of a replica has a folder of its own, in which the server puts `logs`.

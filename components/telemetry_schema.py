@@ -13,7 +13,7 @@ import pulumi
 
 import otel
 import otel.clickhouse
-from components.collector import USER
+from components.collector import USER, trust
 from runtime import Attachment, FileBundle, Rollout, Runtime, ServiceSpec
 
 FOLDER = "/run/schema"
@@ -32,6 +32,8 @@ class TelemetrySchemaArgs:
     """From where ClickHouse is reached."""
     target: otel.ClickHouse
     password: pulumi.Input[str]
+    authorities: str | None
+    """Certificates in PEM form that ClickHouse is trusted by, beside the image's."""
     retention_days: int
 
 
@@ -43,6 +45,7 @@ class TelemetrySchema(pulumi.ComponentResource):
     def __init__(self, name: str, args: TelemetrySchemaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:telemetry:Schema", name, None, opts)
         statements = otel.clickhouse.statements(args.target, retention_days=args.retention_days)
+        authorities, trusted = trust(args.authorities)
         job = args.runtime.run(
             name,
             ServiceSpec(
@@ -56,6 +59,7 @@ class TelemetrySchema(pulumi.ComponentResource):
                     "CLICKHOUSE_ENDPOINT": args.target.address,
                     "CLICKHOUSE_USERNAME": args.target.username,
                     "PATIENCE_SECONDS": str(PATIENCE_SECONDS),
+                    **trusted,
                 },
                 bundles=(
                     FileBundle(
@@ -63,6 +67,7 @@ class TelemetrySchema(pulumi.ComponentResource):
                         path=FOLDER,
                         files={"statements.json": json.dumps(statements), "password": args.password},
                     ),
+                    *authorities,
                 ),
                 networks=(Attachment(network=args.network),),
                 # It gives up by itself, with a reason, before it is given up: a request may take 30 s.

@@ -32,7 +32,8 @@ class _Mend(Enum):
 
     PLACE = 1
     SECRET = 2
-    NONE = 3
+    TRUST = 3
+    NONE = 4
 
 
 # What is searched for in a message of an exporter, what it means, and what mends it. The first that fits counts.
@@ -42,6 +43,7 @@ _MEANINGS: tuple[tuple[str, str, _Mend], ...] = (
         "refuses user, password or key",
         _Mend.SECRET,
     ),
+    (r"signed by unknown authority", "has a certificate that is not trusted", _Mend.TRUST),
     (r"x509|certificate|tls:", "has a certificate that is not trusted, or no TLS", _Mend.PLACE),
     (r"no such host|server misbehaving", "has a name that cannot be resolved", _Mend.PLACE),
     (r"connection refused|no route to host|network is unreachable", "does not accept connections", _Mend.PLACE),
@@ -139,7 +141,7 @@ def _explain(exporter: str, message: str, stack: str) -> tuple[str, str]:
         ((words, mend) for pattern, words, mend in _MEANINGS if re.search(pattern, message, re.IGNORECASE)),
         (f"takes nothing: {message[:200]}", _Mend.NONE),
     )
-    key = {_Mend.PLACE: where, _Mend.SECRET: secret, _Mend.NONE: ""}[mend]
+    key = {_Mend.PLACE: where, _Mend.SECRET: secret, _Mend.TRUST: "telemetryCaBundle", _Mend.NONE: ""}[mend]
     if not key:
         return (
             f"{place} {meaning}",

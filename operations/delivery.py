@@ -56,7 +56,7 @@ class FrontDoor:
     endpoint: str
     token: str | None = None
     authority: str | None = None
-    """Certificates in PEM form that it is trusted by, instead of this machine's."""
+    """Certificates in PEM form that it is trusted by, beside this machine's."""
 
 
 def send(door: FrontDoor, trace_id: str) -> None:
@@ -87,8 +87,8 @@ def send(door: FrontDoor, trace_id: str) -> None:
         raise NotYetError(f"HTTP {answer.status_code} {answer.text[:300].strip()}")
 
 
-def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str) -> bool:
-    """Ask ClickHouse for the span, from this machine.
+def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str, *, authority: str | None = None) -> bool:
+    """Ask ClickHouse for the span, from this machine; `authority` is a certificate that it is trusted by, too.
 
     Raises:
         NotYetError: when it does not answer, or has no such table yet.
@@ -96,23 +96,24 @@ def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str) -> bool
     # The database's name is checked by `otel.ClickHouse`, the id is ours.
     query = f'SELECT count() FROM "{target.database}".otel_traces WHERE TraceId = {{id:String}}'  # noqa: S608
     try:
-        with network.client(REQUEST_SECONDS, direct=True) as client:
+        with network.client(REQUEST_SECONDS, direct=True, authority=authority) as client:
             answer = clickhouse_http.ask(client, target, password, query, {"id": trace_id})
     except clickhouse_http.ClickHouseError as error:
         raise NotYetError(str(error)) from None
     return answer.strip() not in {"", "0"}
 
 
-def _clickhouse(target: Target) -> tuple[otel.ClickHouse, str]:
-    """Give where ClickHouse is and the password, whatever keeps the stack's secrets."""
+def _clickhouse(target: Target) -> tuple[otel.ClickHouse, str, str | None]:
+    """Give where ClickHouse is, its password, whatever keeps the stack's secrets, and who it is trusted by."""
     shown: dict[str, Any] = json.loads(target.pulumi().answer("config", "--show-secrets", "--json"))
     prefix = f"{NAMESPACE}:clickhouse"
-    raw = {key: entry["value"] for key, entry in shown.items() if key.startswith(prefix)}
+    wanted = (prefix, f"{NAMESPACE}:telemetryCaBundle")
+    raw = {key: entry["value"] for key, entry in shown.items() if key.startswith(wanted)}
     loaded = load(raw, [key for key in raw if shown[key].get("secret")], stack=target.stack)
     clickhouse = telemetry.destinations(loaded).clickhouse
     if clickhouse is None or loaded.clickhouse_password is None:
         raise OperationError("ClickHouse is not set although the stack runs with it", where=f"{prefix}Endpoint")
-    return clickhouse, loaded.clickhouse_password.get_secret_value()
+    return clickhouse, loaded.clickhouse_password.get_secret_value(), telemetry.authorities(loaded)
 
 
 def _sent(metrics_url: str, exporter: str, before: int) -> Found:
@@ -153,11 +154,11 @@ def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: 
 
         made.append(Look(where=f"{outputs['tracesFile']} in volume {outputs['tracesVolume']}", found=in_file))
     if profile.uses("clickhouse"):
-        clickhouse, password = _clickhouse(target)
+        clickhouse, password, authority = _clickhouse(target)
         made.append(
             Look(
                 where=f"table otel_traces at {clickhouse.address}",
-                found=lambda: in_clickhouse(clickhouse, password, trace_id),
+                found=lambda: in_clickhouse(clickhouse, password, trace_id, authority=authority),
             )
         )
     url = str(outputs["collectorMetricsUrl"])

@@ -33,8 +33,8 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("certificate signed by unknown authority", "CERTIFICATE_VERIFY_FAILED", "self-signed certificate"),
-        "the network intercepts TLS: give its CA bundle, "
-        "`pulumi config set caBundle /path/ca.pem --stack {stack}`",
+        "a certificate is not trusted: give its authority, for image builds by `pulumi config set caBundle "
+        "/path/ca.pem --stack {stack}`, for telemetry endpoints as telemetryCaBundle",
     ),
     (
         ("no resource plugin", "failed to discover plugin", "Could not automatically download"),

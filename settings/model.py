@@ -320,6 +320,11 @@ class Telemetry(_Group):
         default=False,
         description="Whether telemetry endpoints must be https, and OTLP within the stack speaks TLS",
     )
+    telemetry_ca_bundle: CaBundle | None = Field(
+        default=None,
+        description="PEM file of certificate authorities that telemetry trusts beside the usual ones",
+        examples=["/etc/ssl/company-ca.pem"],
+    )
     clickhouse_endpoint: Endpoint | None = Field(
         default=None,
         description="ClickHouse over HTTP: scheme, host and port",

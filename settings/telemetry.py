@@ -55,6 +55,12 @@ def backlog(settings: Settings) -> otel.Backlog:
     )
 
 
+def authorities(settings: Settings) -> str | None:
+    """Give the certificates, in PEM form, that destinations are trusted by beside the usual ones."""
+    bundle = settings.telemetry_ca_bundle
+    return bundle.read_text(encoding="utf-8", errors="replace") if bundle else None
+
+
 def secrets(settings: Settings) -> Iterator[tuple[str, str]]:
     """Give each secret that is set: the name that `otel` has for it, and its value."""
     for name, value in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -82,11 +83,16 @@ def _ca_bundle(value: object) -> Path:
     if not isinstance(path, Path):
         raise _broken("must be the path of a file")
     try:
-        holds_certificates = "-----BEGIN CERTIFICATE-----" in path.read_text(encoding="utf-8", errors="replace")
+        content = path.read_bytes()
     except OSError:
         raise _broken("must be the path of a file that exists and can be read") from None
-    if not holds_certificates:
-        raise _broken("must be a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)")
+    if b"PRIVATE KEY-----" in content:
+        raise _broken("must be a file of certificates alone, and there is a private key in it")
+    try:
+        # Most programs pass over what they cannot read, and trust nobody without saying so.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise _broken("must be a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)") from None
     return path
 
 

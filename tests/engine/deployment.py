@@ -140,6 +140,17 @@ class Deployment:
         """Give service → container id, of what runs."""
         return {one.labels[SERVICE_LABEL]: str(one.id) for one in self.containers()}
 
+    def read_volume(self, volume: str, files: str, *, user: str) -> str:
+        """Give what is in files of a volume (a shell's pattern), as `user` may read them."""
+        shown = self.engine.containers.run(
+            self.outputs()["images"]["base"],
+            ["sh", "-c", f"cat /volume/{files}"],
+            volumes={volume: {"bind": "/volume", "mode": "ro"}},
+            user=user,
+            remove=True,
+        )
+        return str(shown.decode())
+
     def leftovers(self) -> dict[str, list[str]]:
         """Give everything on the engine that carries this stack's label, by kind."""
         label: Any = {"label": f"{STACK_LABEL}={self.stack}"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ from letta_client import Letta
 from tests.engine.conftest import NewDeployment, eventually
 from tests.engine.deployment import Deployment
 from tests.engine.test_secrets import channels
-from tests.support import canary
+from tests.support import canary, spans
 
 pytestmark = pytest.mark.engine
 
@@ -30,21 +29,10 @@ def secured(new_deployment: NewDeployment) -> Iterator[Deployment]:
     deployment.make("down", "YES=1")
 
 
-def read(secured: Deployment, volume: str, path: str, *, user: str) -> str:
-    shown = secured.engine.containers.run(
-        secured.outputs()["images"]["base"],
-        ["cat", f"/volume/{path}"],
-        volumes={volume: {"bind": "/volume", "mode": "ro"}},
-        user=user,
-        remove=True,
-    )
-    return str(shown.decode())
-
-
 @pytest.fixture(scope="module")
 def authority(secured: Deployment) -> ssl.SSLContext:
     return ssl.create_default_context(
-        cadata=read(secured, secured.outputs()["otlpCertificatesVolume"], "ca.pem", user=SERVER)
+        cadata=secured.read_volume(secured.outputs()["otlpCertificatesVolume"], "ca.pem", user=SERVER)
     )
 
 
@@ -68,7 +56,7 @@ def test_the_certificates_key_is_not_the_servers_to_read(secured: Deployment) ->
     import docker.errors
 
     with pytest.raises(docker.errors.ContainerError, match="Permission denied"):
-        read(secured, secured.outputs()["otlpCertificatesVolume"], "server-key.pem", user=SERVER)
+        secured.read_volume(secured.outputs()["otlpCertificatesVolume"], "server-key.pem", user=SERVER)
 
 
 def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
@@ -77,15 +65,8 @@ def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
 
     for attempt in eventually(60):
         with attempt:
-            lines = read(secured, outputs["tracesVolume"], outputs["tracesFile"], user=COLLECTOR).splitlines()
-            spans = [
-                span["name"]
-                for line in lines
-                for resource in json.loads(line)["resourceSpans"]
-                for scope in resource["scopeSpans"]
-                for span in scope["spans"]
-            ]
-            assert "POST /v1/blocks/" in spans
+            written = secured.read_volume(outputs["tracesVolume"], outputs["tracesFile"], user=COLLECTOR)
+            assert "POST /v1/blocks/" in {span.name for span in spans.parse(written)}
 
 
 def test_the_generated_token_is_seen_nowhere(secured: Deployment) -> None:

@@ -15,8 +15,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from tests.support.forwarder import pass_on
+
 HTTPS = 443
-PIECE = 64 * 1024
 
 
 class ConnectProxy:
@@ -74,16 +75,4 @@ class ConnectProxy:
             writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
             return
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(_pass_on(reader, there[1]), _pass_on(there[0], writer))
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until one side hangs up; then hang up on the other."""
-    try:
-        while piece := await reader.read(PIECE):
-            writer.write(piece)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+        await asyncio.gather(pass_on(reader, there[1]), pass_on(there[0], writer))

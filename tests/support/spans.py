@@ -44,6 +44,15 @@ def parse(text: str) -> Iterator[Span]:
             yield from _batch(json.loads(line))
 
 
+def items(text: str, kind: str) -> Iterator[Mapping[str, Any]]:
+    """Give all of a kind (`logRecords`, `metrics`) as they are; an unfinished last line is left out."""
+    for line in text.splitlines(keepends=True):
+        batch = json.loads(line) if line.endswith("\n") else {}
+        for resource in (one for resources in batch.values() for one in resources):
+            for scope in (one for key, scopes in resource.items() if key.startswith("scope") for one in scopes):
+                yield from scope.get(kind, ())
+
+
 def find(
     spans: Iterable[Span],
     *,

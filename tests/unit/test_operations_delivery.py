@@ -16,6 +16,7 @@ from operations.checks import Check, CheckState
 from operations.collector_metrics import Exporter, MetricsUnreadableError, exporters
 from operations.failure import OperationError
 from otel.clickhouse import statements
+from tests.support.certificates import Authority
 from tests.support.clickhouse import ClickHouse
 from tests.unit.test_operations_engine import FakeEngine, container
 
@@ -79,6 +80,8 @@ def checked(*log: str, found: tuple[Exporter, ...] = ()) -> Check:
          "--secret letta:datadogApiKey"),
         ("clickhouse/logs", "tls: failed to verify certificate: x509: unknown authority",
          "ClickHouse has a certificate that is not trusted", "letta:clickhouseEndpoint"),
+        ("otlp/signoz-traces", "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+         "SigNoz has a certificate that is not trusted", "letta:telemetryCaBundle"),
         ("clickhouse/logs", "dial tcp: lookup clickhouse.example: no such host", "cannot be resolved",
          "letta:clickhouseEndpoint"),
         ("clickhouse/logs", "dial tcp 10.0.0.1:8123: connect: connection refused", "does not accept connections",
@@ -252,6 +255,18 @@ def test_a_span_is_found_in_clickhouse_with_any_password(tmp_path: Path) -> None
         assert delivery.in_clickhouse(target, password, "1" * 32)
         with pytest.raises(delivery.NotYetError, match="refuses the user or the password"):
             delivery.in_clickhouse(target, "wrong", "1" * 32)
+
+
+def test_clickhouse_is_trusted_by_an_authority_that_is_given(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with ClickHouse(tmp_path, password="secret", certificate=authority.issue("127.0.0.1")) as server:
+        target = otel.ClickHouse(endpoint=server.url())
+        for statement in statements(target, retention_days=30):
+            server.ask(statement)
+
+        with pytest.raises(delivery.NotYetError, match="CERTIFICATE_VERIFY_FAILED"):
+            delivery.in_clickhouse(target, "secret", "1" * 32)
+        assert not delivery.in_clickhouse(target, "secret", "1" * 32, authority=authority.certificate.read_text())
 
 
 def test_clickhouses_password_is_not_redirected(httpserver: HTTPServer) -> None:

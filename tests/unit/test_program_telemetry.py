@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import yaml
 import otel
 import otel.clickhouse
 from components.otlp_certificates import period
+from tests.support.certificates import Authority
 from tests.unit.conftest import Program, Registered
 from tests.unit.test_program import CONTAINER, VOLUME
 
@@ -259,6 +261,33 @@ def test_with_required_tls_servers_trust_an_authority_of_their_own(platform: Pro
     )
     for protocol in configuration(seen, "letta-dev-collector")["receivers"]["otlp"]["protocols"].values():
         assert protocol["tls"]["cert_file"] == "/var/lib/certificates/server.pem"
+
+
+def test_all_who_speak_with_clickhouse_trust_the_authorities_that_are_given(
+    platform: Program, tmp_path: Path
+) -> None:
+    bundle = Authority(tmp_path).certificate
+    given = {"letta:telemetryVariant": "production", "letta:telemetryCaBundle": str(bundle)}
+
+    seen = platform("dev", SECRET, **given, **CLICKHOUSE)
+
+    containers = by_name(seen)
+    for name in ("letta-dev-collector", "letta-dev-telemetry-schema"):
+        assert environment(containers[name])["SSL_CERT_DIR"] == "/run/authorities"
+        holder = mounted(containers[name])["/run/authorities"]
+        assert files(seen, holder) == {"/run/authorities/ca.pem": bundle.read_text()}
+    server = containers["letta-dev-server"]
+    assert environment(server)["LETTA_AUTHORITIES"] == "/run/authorities/ca.pem"
+    assert files(seen, mounted(server)["/run/authorities"]) == {"/run/authorities/ca.pem": bundle.read_text()}
+
+
+def test_without_authorities_everybody_trusts_the_usual_ones(platform: Program) -> None:
+    seen = platform("dev", SECRET, **{"letta:telemetryVariant": "production"}, **CLICKHOUSE)
+
+    for name in ("letta-dev-collector", "letta-dev-telemetry-schema", "letta-dev-server"):
+        container = by_name(seen)[name]
+        assert "/run/authorities" not in mounted(container)
+        assert not {"SSL_CERT_DIR", "LETTA_AUTHORITIES"} & environment(container).keys()
 
 
 def test_certificates_are_made_anew_twice_a_year() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from settings import SECRET_KEYS, Services, Settings, SettingsError, from_config_json, load
 from settings.values import PROJECT_ROOT
+from tests.support.certificates import Authority
 
 pytestmark = pytest.mark.unit
 
@@ -403,6 +405,30 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "must be a file of certificates in PEM form",
         "pulumi config set letta:caBundle /etc/ssl/certs/ca-certificates.crt --stack dev",
     ),
+    "telemetry's CA bundle that is not there": (
+        {"letta:telemetryCaBundle": "/nowhere/ca.pem"},
+        "letta:telemetryCaBundle",
+        "must be the path of a file that exists and can be read",
+        "pulumi config set letta:telemetryCaBundle /etc/ssl/company-ca.pem --stack dev",
+    ),
+    "telemetry's CA bundle that is a folder": (
+        {"letta:telemetryCaBundle": "settings"},
+        "letta:telemetryCaBundle",
+        "must be the path of a file that exists and can be read",
+        "pulumi config set letta:telemetryCaBundle /etc/ssl/company-ca.pem --stack dev",
+    ),
+    "telemetry's CA bundle without certificates": (
+        {"letta:telemetryCaBundle": "pyproject.toml"},
+        "letta:telemetryCaBundle",
+        "must be a file of certificates in PEM form",
+        "pulumi config set letta:telemetryCaBundle /etc/ssl/company-ca.pem --stack dev",
+    ),
+    "telemetry's CA bundle that is empty": (
+        {"letta:telemetryCaBundle": os.devnull},
+        "letta:telemetryCaBundle",
+        "must be a file of certificates in PEM form",
+        "pulumi config set letta:telemetryCaBundle /etc/ssl/company-ca.pem --stack dev",
+    ),
     "an empty string": (
         {"letta:openaiBaseUrl": ""},
         "letta:openaiBaseUrl",
@@ -764,13 +790,31 @@ def test_paths_are_taken_from_the_home_and_the_project(tmp_path: Path, monkeypat
     (source / "letta").mkdir(parents=True)
     (source / "letta" / "__init__.py").touch()
     monkeypatch.setenv("HOME", str(tmp_path))
-    bundle = tmp_path / "ca.pem"
-    bundle.write_text("-----BEGIN CERTIFICATE-----\n")
+    bundle = Authority(tmp_path).certificate
     settings = accepted({"sourceDirectory": "~/server", "caBundle": str(bundle)})
     assert settings.source_directory == source.resolve()
     assert settings.ca_bundle == bundle
     with pytest.raises(SettingsError):
         accepted({"sourceDirectory": "server"})  # not beside Pulumi.yaml
+
+
+@pytest.mark.parametrize("key", ["caBundle", "telemetryCaBundle"])
+def test_a_bundle_of_half_a_certificate_is_refused(tmp_path: Path, key: str) -> None:
+    bundle = Authority(tmp_path).certificate
+    bundle.write_text(bundle.read_text()[:200] + "\n-----END CERTIFICATE-----\n")
+
+    assert "must be a file of certificates in PEM form" in str(refusal({f"letta:{key}": str(bundle)}))
+
+
+def test_a_private_key_is_refused_as_a_bundle(tmp_path: Path) -> None:
+    issued = Authority(tmp_path).issue("clickhouse.example")
+    bundle = tmp_path / "both.pem"
+    bundle.write_text(issued.certificate.read_text() + issued.key.read_text())
+
+    said = str(refusal({"letta:telemetryCaBundle": str(bundle)}))
+
+    assert "there is a private key in it" in said
+    assert issued.key.read_text().splitlines()[1] not in said
 
 
 def test_settings_cannot_be_changed_or_extended() -> None:

@@ -193,17 +193,21 @@ def _numbers(batch: Any) -> Iterator[tuple[str, int]]:
 
 
 class InSigNoz(InFiles):
-    """A second collector: OTLP over gRPC with TLS, which takes one key only and writes files."""
+    """A second collector: OTLP over gRPC with TLS, which takes one key only and writes files.
+
+    `host` is the address of this machine that it listens on.
+    """
 
     name = "SigNoz"
 
-    def __init__(self, folder: Path, authority: Authority) -> None:
+    def __init__(self, folder: Path, authority: Authority, *, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._home = folder / "signoz"
         self._home.mkdir()
         super().__init__(self._home)
         self.secrets = {otel.SIGNOZ_INGESTION_KEY: "0123$x #y"}
         self.environment = {"SSL_CERT_FILE": str(authority.certificate)}
-        self._certificate = authority.issue("127.0.0.1")
+        self._certificate = authority.issue(host)
         self._held = reserved(2)
         self._ports: tuple[int, ...] = ()
         self._collector: Collector | None = None
@@ -227,7 +231,12 @@ class InSigNoz(InFiles):
     @property
     def destination(self) -> otel.SigNoz:
         """What the configuration says."""
-        return otel.SigNoz(endpoint=f"https://127.0.0.1:{self._ports[0]}")
+        return otel.SigNoz(endpoint=f"https://{self._host}:{self._ports[0]}")
+
+    def received(self, signal: Signal) -> str:
+        """Give what it has received, as OTLP in JSON, one batch a line; the last one may be unfinished."""
+        written = self._home / f"{signal}.json"
+        return written.read_text() if written.exists() else ""
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -243,7 +252,7 @@ class InSigNoz(InFiles):
     def _configuration(self) -> dict[str, Any]:
         key = self.secrets[otel.SIGNOZ_INGESTION_KEY].replace("$", "$$")
         server = {
-            "endpoint": f"127.0.0.1:{self._ports[0]}",
+            "endpoint": f"{self._host}:{self._ports[0]}",
             "max_recv_msg_size_mib": 16,
             "tls": {"cert_file": str(self._certificate.certificate), "key_file": str(self._certificate.key)},
             "auth": {"authenticator": "bearertokenauth"},
