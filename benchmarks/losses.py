@@ -95,6 +95,7 @@ CONTROL = (
 )
 NOT_PROMISED = (
     Scenario(name="0.96.0, SIGTERM in an outage, then 0.149.0", story=stories.upgrade_in_an_outage, version=OLD),
+    Scenario(name="0.149.0, SIGTERM in an outage, then 0.96.0", story=stories.downgrade),
     Scenario(name="queue's disk full in an outage", story=stories.full_queue, rig={"disk": _SMALL_DISK}),
     Scenario(name="SIGKILL in an outage, again while it starts", story=stories.kills_while_starting),
     Scenario(name="spans' queue damaged: nonsense from the third page on", story=stories.damaged_queue),

@@ -144,6 +144,17 @@ def upgrade_in_an_outage(rig: Rig, seconds: float) -> None:
     rig.go_on()
 
 
+def downgrade(rig: Rig, seconds: float) -> None:
+    """Replace the default version, which could not deliver everything, by an old one."""
+    rig.begin()
+    with rig.away():
+        rig.go_on(seconds)
+        rig.collector.stop()
+    # Not before: the old one does not start without ClickHouse.
+    rig.start(version=otel.VERSIONS[-1])
+    rig.go_on()
+
+
 def reconfigure(rig: Rig, seconds: float) -> None:
     """Restart the collector with other settings."""
     rig.begin()
