@@ -193,9 +193,13 @@ def _process(line: bytes) -> Content:
 
 
 def _images(client: DockerClient, stack: str) -> list[Any]:
-    """Give the images of the stack's containers, exited ones included, each once."""
+    """Give the images of the stack's containers, exited ones included, each once.
+
+    By the names that they were started with, which are made from their content: with the containerd image store
+    the same build by another stack has another id, and the one before is gone.
+    """
     containers = client.containers.list(all=True, filters={"label": f"{STACK_LABEL}={stack}"})
-    return [client.images.get(name) for name in sorted({str(c.attrs["Image"]) for c in containers})]
+    return [client.images.get(name) for name in sorted({str(c.attrs["Config"]["Image"]) for c in containers})]
 
 
 def _called(image: Any) -> str:

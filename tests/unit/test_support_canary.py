@@ -110,7 +110,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         labels = {"Labels": {"letta-platform.stack": STACK}}
-        self.container: dict[str, Any] = {"Image": "sha256:1", "Config": {"Env": ["A=b"]}}
+        self.container: dict[str, Any] = {"Image": "sha256:0", "Config": {"Image": "img:1", "Env": ["A=b"]}}
         self.network: dict[str, Any] = dict(labels)
         self.volume: dict[str, Any] = dict(labels)
         self.image: dict[str, Any] = {"Config": {}}
@@ -136,7 +136,7 @@ class FakeEngine:
         self.containers = SimpleNamespace(list=listed(container))
         self.networks = SimpleNamespace(list=listed(thing(self.network)))
         self.volumes = SimpleNamespace(list=listed(thing(self.volume)))
-        self.images = SimpleNamespace(get=lambda _: image)
+        self.images = SimpleNamespace(get=lambda name: {"img:1": image}[name])
 
     def save(self, *, chunk_size: int) -> Iterator[bytes]:
         layer = archive(self.layer)
