@@ -95,12 +95,7 @@ class Postgres(pulumi.ComponentResource):
                 cpus=args.cpus,
                 rollout=Rollout.STOP_FIRST,
                 command=settings(args.memory_mb, args.max_connections),
-                health=HealthCheck(
-                    command=("postgres-healthy",),
-                    # Done when the provider, which looks once a second, looks for the second time.
-                    interval_seconds=1.8,
-                    start_period_seconds=60,
-                ),
+                health=HealthCheck(command=("postgres-healthy",), interval_seconds=2, start_period_seconds=60),
                 mounts=(Mount(source=f"{name}-data", path=DATA), Mount(source=socket, path=SOCKET)),
                 tmpfs=(Tmpfs(path="/tmp", size_mb=64), Tmpfs(path="/run/tls", size_mb=1)),  # noqa: S108
                 networks=tuple(Attachment(network=network, aliases=("postgres",)) for network in args.networks),

@@ -9,10 +9,6 @@ from urllib.parse import unquote, urlsplit
 
 from toolchain import docker_endpoint, locations, network, passphrase, pulumi
 
-PARALLEL = "32"
-"""Operations at a time. Pulumi's default is four per processor, but ours mostly wait: six networks alone, which
-the docker plugin looks at two seconds after it made them, would hold up everything else on two processors."""
-
 
 def shell_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Give the variables to add to `environ`; what a user has set stays.
@@ -24,11 +20,7 @@ def shell_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]
     """
     found = pulumi.installed(environ)
     programs = [locations.VENV / "bin"]
-    variables = {
-        "VIRTUAL_ENV": str(locations.VENV),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_PARALLEL": environ.get("PULUMI_PARALLEL") or PARALLEL,
-    }
+    variables = {"VIRTUAL_ENV": str(locations.VENV), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     if found:
         programs.insert(0, found.programs)
         if found.home:

@@ -71,11 +71,6 @@ def test_a_build_from_go_modules_brings_its_own_plugins_and_keeps_the_users_logi
     assert given["PULUMI_SKIP_UPDATE_CHECK"] == "true"
 
 
-def test_operations_are_not_held_up_by_few_processors_unless_a_user_says_so(environ: dict[str, str]) -> None:
-    assert int(shell_environment(environ)["PULUMI_PARALLEL"]) > 20
-    assert shell_environment({**environ, "PULUMI_PARALLEL": "4"})["PULUMI_PARALLEL"] == "4"
-
-
 def test_the_official_release_keeps_its_plugins_where_pulumi_always_does(environ: dict[str, str]) -> None:
     bring(Route.GO, environ)
     found = bring(Route.OFFICIAL, environ)
