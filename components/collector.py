@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 
 import otel
+from components import authorities
 from runtime import (
     Attachment,
     FileBundle,
@@ -31,7 +32,6 @@ ALIAS = "collector"
 """The name by which servers find collectors."""
 CONFIG = "/etc/otelcol"
 FILE = f"{CONFIG}/config.yaml"
-AUTHORITIES = "/run/authorities"
 _JOB_MEMORY_MB = 128
 
 
@@ -72,15 +72,6 @@ class CollectorArgs:
     deadline_seconds: int
 
 
-def trust(authorities: str | None) -> tuple[tuple[FileBundle, ...], dict[str, str]]:
-    """Give files and environment with which a program of the collector's image trusts these certificates, too."""
-    if authorities is None:
-        return (), {}
-    files = FileBundle(name="authorities", path=AUTHORITIES, files={"ca.pem": authorities})
-    # Go takes it for folders only: the image's own certificates are a file, which SSL_CERT_FILE would replace.
-    return (files,), {"SSL_CERT_DIR": AUTHORITIES}
-
-
 class Collector(pulumi.ComponentResource):
     """Collectors whose pipelines run; `endpoint` is where servers send to, whichever of them serve."""
 
@@ -112,7 +103,6 @@ class Collector(pulumi.ComponentResource):
     ) -> RunningService:
         args = self._args
         text = pulumi.Output.from_input(args.configuration(log_folders)).apply(otel.render)
-        authorities, trusted = trust(args.authorities)
         certificates = (
             [Mount(source=args.certificates_volume, path=otel.CONTAINER.certificates_directory, read_only=True)]
             if args.certificates_volume is not None
@@ -131,7 +121,7 @@ class Collector(pulumi.ComponentResource):
             bundles=(
                 FileBundle(name="config", path=CONFIG, files={"config.yaml": text}),
                 *self._secret_files(),
-                *authorities,
+                *authorities.bundles(args.authorities),
             ),
         )
         mounts = [*validation.files, *certificates]
@@ -156,7 +146,10 @@ class Collector(pulumi.ComponentResource):
                 rollout=Rollout.STOP_FIRST,
                 command=("--config", FILE, *otel.CollectorVersion.parse(args.version).arguments),
                 # Go returns memory before the limit is hit instead of being killed at it.
-                environment={"GOMEMLIMIT": otel.go_memory_limit(args.memory_mb), **trusted},
+                environment={
+                    "GOMEMLIMIT": otel.go_memory_limit(args.memory_mb),
+                    **authorities.trusted_by_go(args.authorities),
+                },
                 mounts=tuple(mounts),
                 networks=tuple(Attachment(network=network, aliases=(ALIAS,)) for network in args.networks),
                 ports=args.ports if publishes else (),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from components import authorities
 from runtime import Attachment, FileBundle, HealthCheck, Mount, Rollout, Runtime, ServiceSpec, Tmpfs
 
 USER = 10001
@@ -19,7 +20,6 @@ PORT = 8283
 HOME = "/var/lib/letta"
 LOGS = "/var/log/letta"
 SOURCE = "/source"
-AUTHORITIES = "/run/authorities"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,11 +105,7 @@ class LettaServer(pulumi.ComponentResource):
                         "LETTA_SERVER_PASSWORD": args.server_password,
                     },
                 ),
-                *(
-                    (FileBundle(name="authorities", path=AUTHORITIES, files={"ca.pem": args.authorities}),)
-                    if args.authorities
-                    else ()
-                ),
+                *authorities.bundles(args.authorities),
             ),
             mounts=(*source, *logs, *certificates),
             tmpfs=(Tmpfs(path="/tmp", size_mb=256), Tmpfs(path=HOME, size_mb=256, executable=True)),  # noqa: S108
@@ -137,7 +133,7 @@ def replica_name(name: str, index: int) -> str:
 def _environment(replica: str, args: LettaServerArgs) -> dict[str, str]:
     return {
         **args.environment,
-        **({"LETTA_AUTHORITIES": f"{AUTHORITIES}/ca.pem"} if args.authorities else {}),
+        **({"LETTA_AUTHORITIES": authorities.FILE} if args.authorities else {}),
         **({"LETTA_SOURCE": SOURCE} if args.source_directory else {}),
         **(
             {"OTEL_EXPORTER_OTLP_CERTIFICATE": args.telemetry_certificates[1]}

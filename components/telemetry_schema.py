@@ -13,7 +13,8 @@ import pulumi
 
 import otel
 import otel.clickhouse
-from components.collector import USER, trust
+from components import authorities
+from components.collector import USER
 from runtime import Attachment, FileBundle, Rollout, Runtime, ServiceSpec
 
 FOLDER = "/run/schema"
@@ -45,7 +46,6 @@ class TelemetrySchema(pulumi.ComponentResource):
     def __init__(self, name: str, args: TelemetrySchemaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:telemetry:Schema", name, None, opts)
         statements = otel.clickhouse.statements(args.target, retention_days=args.retention_days)
-        authorities, trusted = trust(args.authorities)
         job = args.runtime.run(
             name,
             ServiceSpec(
@@ -59,7 +59,7 @@ class TelemetrySchema(pulumi.ComponentResource):
                     "CLICKHOUSE_ENDPOINT": args.target.address,
                     "CLICKHOUSE_USERNAME": args.target.username,
                     "PATIENCE_SECONDS": str(PATIENCE_SECONDS),
-                    **trusted,
+                    **authorities.trusted_by_go(args.authorities),
                 },
                 bundles=(
                     FileBundle(
@@ -67,7 +67,7 @@ class TelemetrySchema(pulumi.ComponentResource):
                         path=FOLDER,
                         files={"statements.json": json.dumps(statements), "password": args.password},
                     ),
-                    *authorities,
+                    *authorities.bundles(args.authorities),
                 ),
                 networks=(Attachment(network=args.network),),
                 # It gives up by itself, with a reason, before it is given up: a request may take 30 s.
