@@ -74,12 +74,11 @@ def _health(check: HealthCheck) -> docker.ContainerHealthcheckArgs:
 
 def _job_health(deadline_seconds: int) -> HealthCheck:
     # The provider ignores exit codes, but waits for health: a JOB is healthy once it has succeeded. The check
-    # itself waits for that, so the engine knows at once and does not start a process every second. A JOB of a
-    # moment is seen at the provider's first look, after a second; more often would cost the others their CPU
-    # time while a JOB that has succeeded is still there.
+    # itself waits for that, so the engine knows at once and does not start a process every second. It begins at
+    # once, so that a JOB of a moment is seen at the provider's first look, after a second.
     return HealthCheck(
         command=("run-job", "--succeeded", str(_JOB_CHECK_SECONDS)),
-        interval_seconds=0.8,
+        interval_seconds=0.2,
         timeout_seconds=_JOB_CHECK_SECONDS + 10,
         start_period_seconds=deadline_seconds,
     )

@@ -4,7 +4,8 @@
 //	run-job COMMAND...    runs it; when it has succeeded, the mark appears and the container stays for a moment
 //	run-job --succeeded [SECONDS]
 //	                      ends with 0 once the mark is there, with 1 when it is not within SECONDS (0 unless given):
-//	                      the health check of a JOB
+//	                      the health check of a JOB; tells so at once only the first time, because an engine asks on
+//	                      and on
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 
 const (
 	mark = "/run/job/succeeded"
+	told = "/run/job/told"
 	// Long enough for a slow health check to see the mark.
 	linger = 15 * time.Second
 	// Between two looks for the mark.
@@ -35,11 +37,14 @@ func main() {
 		if !succeeded(os.Args[2:]) {
 			os.Exit(1)
 		}
+		tell()
 		return
 	}
 	// A container that is started a second time must not look successful before it is.
-	if err := os.Remove(mark); err != nil && !errors.Is(err, os.ErrNotExist) {
-		fail(73, err)
+	for _, file := range []string{mark, told} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			fail(73, err)
+		}
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
@@ -72,6 +77,16 @@ func succeeded(arguments []string) bool {
 			return false
 		}
 		time.Sleep(pause)
+	}
+}
+
+// tell returns at once the first time, and after a while from then on.
+func tell() {
+	if _, err := os.Stat(told); err == nil {
+		time.Sleep(linger)
+	}
+	if err := os.WriteFile(told, nil, 0o644); err != nil {
+		fail(73, err)
 	}
 }
 
