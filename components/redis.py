@@ -45,7 +45,7 @@ class Redis(pulumi.ComponentResource):
                 rollout=Rollout.STOP_FIRST,
                 # The rest is for the server itself and its connections.
                 environment={"REDIS_MAXMEMORY_MB": str(args.memory_mb - 30)},
-                health=HealthCheck(command=("redis-healthy",)),
+                health=HealthCheck(command=("redis-healthy",), interval_seconds=2),
                 tmpfs=(Tmpfs(path="/data", size_mb=4),),
                 networks=tuple(Attachment(network=network, aliases=("redis",)) for network in args.networks),
                 ports=(args.published,) if args.published else (),
