@@ -117,7 +117,8 @@ def _totals(version: str, ours: list[Run], theirs: list[Run]) -> Table:
             f"{len(ours)} interleaved rounds from empty volumes, images there in both cases.",
             "Both: Postgres, roles, Redis, migration, server, nginx; images, health checks, limits, hardening.",
             "Only ours starts a collector, checks that nginx has the route, cuts networks into tiers, and fills"
-            " volumes with secrets (Compose: one network, mounted files).",
+            " volumes with secrets (Compose: one network, mounted files). Only ours starts the server beside the"
+            " migration.",
         ),
     )
 

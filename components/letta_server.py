@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 from components import authorities
-from runtime import Attachment, FileBundle, HealthCheck, Mount, Rollout, Runtime, ServiceSpec, Tmpfs
+from runtime import Attachment, Beside, FileBundle, HealthCheck, Mount, Rollout, Runtime, ServiceSpec, Tmpfs
 
 USER = 10001
 PORT = 8283
@@ -52,6 +52,10 @@ class LettaServerArgs:
     """Where log files are kept for the collector, a folder for each replica; none keeps them in memory."""
     source_directory: str | None
     """A checkout of the server whose code runs instead of the image's, reloaded when it changes."""
+    migration: Beside
+    """The JOB that brings the database to the image's schema; the image's server waits for it by itself."""
+    schema: pulumi.Resource
+    """What is there once it has; what a source of the user's needs first."""
     after: Sequence[pulumi.Resource]
     deadline_seconds: int
 
@@ -66,7 +70,7 @@ class LettaServer(pulumi.ComponentResource):
         super().__init__("letta:app:LettaServer", name, None, opts)
         self.addresses = []
         self.ready = []
-        after: list[pulumi.Resource] = list(args.after)
+        after: list[pulumi.Resource] = [*args.after, *([args.schema] if args.source_directory else [])]
         for index in range(args.replicas):
             replica = replica_name(name, index)
             server = args.runtime.run(replica, self._spec(replica, args), parent=self, depends_on=after)
@@ -122,6 +126,7 @@ class LettaServer(pulumi.ComponentResource):
             stop_signal="SIGINT",
             drain_seconds=60,
             deadline_seconds=args.deadline_seconds,
+            waits_for=None if args.source_directory else args.migration,
         )
 
 

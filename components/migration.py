@@ -1,4 +1,4 @@
-"""The database schema, brought to the server's version once, before any server of that version starts.
+"""The database schema, brought to the server's version once, before any server of that version uses it.
 
 Upstream migrates in every server without a lock, and two at a time break each other; here it is one JOB. It also
 refuses to go on with data that was encrypted under another key.
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import pulumi
 
 from components.letta_server import USER
-from runtime import Attachment, FileBundle, Rollout, Runtime, ServiceSpec, Tmpfs
+from runtime import Attachment, Beside, FileBundle, Rollout, Runtime, ServiceSpec, Tmpfs
+
+SERVICE = "migration"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,16 +34,17 @@ class MigrationArgs:
 
 
 class Migration(pulumi.ComponentResource):
-    """The schema is there once `ready` exists."""
+    """The schema is there once `ready` exists; `beside` is for servers that wait for it by themselves."""
 
     ready: pulumi.Resource
+    beside: Beside
 
     def __init__(self, name: str, args: MigrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:app:Migration", name, None, opts)
         job = args.runtime.run(
             name,
             ServiceSpec(
-                service="migration",
+                service=SERVICE,
                 image=args.image,
                 user=USER,
                 memory_mb=512,
@@ -66,4 +69,5 @@ class Migration(pulumi.ComponentResource):
             replace_with=[args.data],
         )
         self.ready = job.resource
+        self.beside = Beside(job=SERVICE, deadline_seconds=args.deadline_seconds)
         self.register_outputs({})

@@ -6,6 +6,7 @@ container themselves. Another way to run services is another implementation of `
 
 from runtime.spec import (
     Attachment,
+    Beside,
     FileBundle,
     HealthCheck,
     Mount,
@@ -19,6 +20,7 @@ from runtime.spec import (
 
 __all__ = [
     "Attachment",
+    "Beside",
     "FileBundle",
     "HealthCheck",
     "Mount",

@@ -99,7 +99,6 @@ class EngineRuntime:
         self._stack_id = stack_id
         self._bundle_key = bundle_key
         self._bundle_image = bundle_image
-        self._watch = pulumi.ResourceHook("watch-start", hooks.watch_start)
         self._ownership = pulumi.ResourceHook(
             "volume-ownership",
             hooks.refuse_foreign_volume,
@@ -188,6 +187,12 @@ class EngineRuntime:
         mounts = [*spec.mounts, *files]
         tmpfs = [*spec.tmpfs, *([Tmpfs(path=JOB_FOLDER, size_mb=1)] if is_job else [])]
         health = _job_health(spec.deadline_seconds) if is_job else spec.health
+        watch = hooks.watch(
+            spec.service,
+            is_job=is_job,
+            seconds=spec.deadline_seconds,
+            waits_for=spec.waits_for.job if spec.waits_for else None,
+        )
         container = docker.Container(
             name,
             image=spec.image,
@@ -227,14 +232,14 @@ class EngineRuntime:
             destroy_grace_seconds=spec.drain_seconds,
             healthcheck=_health(health) if health else None,
             wait=health is not None,
-            wait_timeout=spec.deadline_seconds,
+            wait_timeout=spec.deadline_seconds + (spec.waits_for.deadline_seconds if spec.waits_for else 0),
             opts=pulumi.ResourceOptions(
                 parent=parent,
                 depends_on=needed,
                 delete_before_replace=spec.rollout is Rollout.STOP_FIRST,
                 replace_on_changes=_REPLACE_ON_CHANGES,
                 replace_with=list(replace_with),
-                hooks=pulumi.ResourceHookBinding(before_create=[self._watch]),
+                hooks=pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"watch-{name}", watch)]),
             ),
         )
         return RunningService(name=container.name, resource=container, files=tuple(files))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -91,14 +91,22 @@ def _report(container: docker.models.containers.Container, why: str) -> None:
     )
 
 
-def _watch(name: str, *, is_job: bool, deadline: float) -> None:
+_jobs: dict[str, str] = {}
+"""What became of the JOBs that this update has begun: `runs` or `failed`; nothing when they have succeeded."""
+
+
+def _watch(name: str, *, service: str, is_job: bool, seconds: float, waits_for: str | None) -> None:
     import docker
     import docker.errors
 
     client = docker.from_env()
+    deadline = time.monotonic() + seconds
+    succeeded = False
     try:
         while time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+            if _jobs.get(waits_for or "") == "runs":
+                deadline = time.monotonic() + seconds
             try:
                 container = client.containers.get(name)
             except docker.errors.NotFound:
@@ -106,28 +114,59 @@ def _watch(name: str, *, is_job: bool, deadline: float) -> None:
             state = container.attrs["State"]
             now = verdict(state, restarts=container.attrs["RestartCount"], is_job=is_job)
             if now == "healthy":
+                succeeded = True
                 return
             if now == "hopeless":
                 failed = f"failed with exit code {state['ExitCode']}"
-                _report(container, failed if is_job else f"{failed} and was restarted in vain")
-                # Removing it ends the provider's wait at once; nothing else does before the timeout.
-                container.remove(force=True)
+                _end(container, failed if is_job else f"{failed} and was restarted in vain")
                 return
-        _report(client.containers.get(name), "did not become healthy in time")
+            if _jobs.get(waits_for or "") == "failed":
+                _end(container, f"waited for the {waits_for}, which failed, and was removed")
+                return
+        container = client.containers.get(name)
+        if waits_for:
+            # The provider would wait as long again as the JOB might have taken.
+            _end(container, "did not become healthy in time")
+        else:
+            _report(container, "did not become healthy in time")
     except docker.errors.DockerException as error:
         print(f"{name} could not be watched: {error}", file=sys.stderr, flush=True)  # noqa: T201
     finally:
+        if is_job and succeeded:
+            _jobs.pop(service, None)
+        elif is_job:
+            _jobs[service] = "failed"
         client.close()
 
 
-def watch_start(args: pulumi.ResourceHookArgs) -> None:
-    """Watch the container that is about to be created until it is healthy or its deadline has come."""
-    inputs = args.new_inputs or {}
-    # A second before the provider gives up, so that the log stands above its error.
-    seconds = max(float(inputs.get("waitTimeout") or 60) - 1, 1)
-    threading.Thread(
-        target=_watch,
-        args=(inputs["name"],),
-        kwargs={"is_job": inputs.get("restart") == "no", "deadline": time.monotonic() + seconds},
-        daemon=True,
-    ).start()
+def _end(container: docker.models.containers.Container, why: str) -> None:
+    _report(container, why)
+    # Removing it ends the provider's wait at once; nothing else does before the timeout.
+    container.remove(force=True)
+
+
+def watch(
+    service: str, *, is_job: bool, seconds: int, waits_for: str | None
+) -> Callable[[pulumi.ResourceHookArgs], None]:
+    """Give a hook that watches the container that is about to be created until it is healthy or out of time.
+
+    With `waits_for`, the time begins when the JOB of that service has ended, and ends when it has failed.
+    """
+
+    def begin(args: pulumi.ResourceHookArgs) -> None:
+        if is_job:
+            _jobs[service] = "runs"
+        threading.Thread(
+            target=_watch,
+            args=((args.new_inputs or {})["name"],),
+            kwargs={
+                "service": service,
+                "is_job": is_job,
+                # A second before the provider gives up, so that the log stands above its error.
+                "seconds": max(seconds - 1, 1),
+                "waits_for": waits_for,
+            },
+            daemon=True,
+        ).start()
+
+    return begin

@@ -90,6 +90,16 @@ class PublishedPort:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """A JOB beside which a service starts, since the service waits by itself for what the JOB does."""
+
+    job: str
+    """Its `service`. When it fails, the start that waits for it has failed, too, at once."""
+    deadline_seconds: int
+    """What the JOB may take."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSpec:
     """Everything that distinguishes one service from another."""
 
@@ -117,6 +127,8 @@ class ServiceSpec:
     stop_signal: str = "SIGTERM"
     deadline_seconds: int = 180
     """How long a new one may take until it is healthy (a JOB: until it has succeeded)."""
+    waits_for: Beside | None = None
+    """The JOB beside which it starts; its own time counts from that one's end."""
     shared_memory_mb: int = 64
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from components import nginx
 from tests.engine.conftest import eventually
-from tests.engine.deployment import Container, Deployment
+from tests.engine.deployment import Container
 
 pytestmark = pytest.mark.engine
 
@@ -182,44 +182,6 @@ def test_the_images_are_small(
         for name, (megabytes, lines) in sizes.items():
             print(f"{name:<12}{megabytes:>8.0f}{lines:>16}")  # noqa: T201
     assert sizes["letta"][0] <= LETTA_LIMIT_MB
-
-
-def test_another_encryption_key_is_refused_and_nothing_is_changed(
-    platform: Deployment, engine: docker.DockerClient, images: dict[str, str]
-) -> None:
-    server = platform.container("letta")
-
-    def secret(name: str) -> str:
-        value = server.exec_run(["cat", f"/run/secrets/{name}"]).output
-        assert isinstance(value, bytes)
-        return value.decode()
-
-    uri, key = secret("LETTA_PG_URI"), secret("LETTA_ENCRYPTION_KEY")
-
-    def migrate(key: str) -> str:
-        container = engine.containers.run(
-            images["letta"],
-            ["migrate"],
-            detach=True,
-            read_only=True,
-            tmpfs={"/tmp": "mode=1777", "/var/lib/letta": "uid=10001,gid=10001"},
-            # The network namespace of the server reaches the database, and nothing new joins the networks.
-            network_mode=f"container:{server.id}",
-            environment={"LETTA_PG_URI": uri, "LETTA_ENCRYPTION_KEY": key},
-        )
-        try:
-            code = container.wait(timeout=120)["StatusCode"]
-            return f"{code} {container.logs().decode()}"
-        finally:
-            container.remove(force=True, v=True)
-
-    wrong = "Canary" + "0" * 34
-    refused = migrate(wrong)
-    assert refused.startswith("1 ")
-    assert "encryptionKey" in refused
-    assert wrong not in refused
-    assert key not in refused
-    assert migrate(key).startswith("0 ")
 
 
 @pytest.fixture

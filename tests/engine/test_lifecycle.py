@@ -154,7 +154,10 @@ def test_the_route_is_written_after_server_and_nginx_are_healthy(platform: Deplo
     name = f"letta-{platform.stack}"
 
     assert {f"{name}-server", f"{name}-nginx"} <= needed[f"{name}-nginx-route"]
-    assert f"{name}-migration" in needed[f"{name}-server"]
+    # The server starts beside the migration, but its route comes after both.
+    assert f"{name}-migration" in needed[f"{name}-nginx-route"]
+    assert f"{name}-migration" not in needed[f"{name}-server"]
+    assert f"{name}-postgres-roles" in needed[f"{name}-server"]
     assert f"{name}-postgres" in needed[f"{name}-postgres-roles"]
 
 

@@ -62,6 +62,23 @@ def test_postgres_stops_cleanly(platform: Deployment, client: Letta) -> None:
             assert client.agents.list() is not None
 
 
+def test_a_server_that_nobody_takes_telemetry_from_ends_without(platform: Deployment, client: Letta) -> None:
+    new_agent(client)
+    collector, server = platform.container("collector"), platform.container("letta")
+    collector.stop(timeout=60)
+    server.stop(timeout=60)
+    server.reload()
+    ended = server.attrs["State"]["ExitCode"]
+    collector.start()
+    server.start()
+    for attempt in eventually(120):
+        with attempt:
+            assert client.agents.list() is not None
+    # Not killed at the end of its grace.
+    assert ended == 0
+    assert "nobody takes the last telemetry; ending without" in server.logs(tail=2000).decode()
+
+
 def _others_would_notice(platform: Deployment) -> list[str]:
     """Give the running containers that are not this test's, unless the machine is CI's own."""
     if os.environ.get("CI"):

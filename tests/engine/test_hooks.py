@@ -1,0 +1,111 @@
+"""How the start of a container is watched: ended as soon as it cannot succeed any more, and told with its log."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import cast
+
+import docker
+import docker.errors
+import pulumi
+import pytest
+
+from runtime import hooks
+from tests.engine.conftest import eventually
+from tests.engine.deployment import Container
+
+pytestmark = pytest.mark.engine
+
+JOB = "test-job"
+SHORT, LONG = 3, 600
+
+Hook = Callable[[pulumi.ResourceHookArgs], None]
+Start = Callable[[Hook, str], Container]
+
+
+def job() -> Hook:
+    return hooks.watch(JOB, is_job=True, seconds=LONG, waits_for=None)
+
+
+def waiting(*, seconds: int) -> Hook:
+    return hooks.watch("test-service", is_job=False, seconds=seconds, waits_for=JOB)
+
+
+@pytest.fixture
+def start(engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Start]:
+    """Give a function that runs a script in a container; /tmp/healthy makes it healthy."""
+    made: list[Container] = []
+
+    def begin(hook: Hook, script: str) -> Container:
+        name = f"letta-test-hooks-{secrets.token_hex(3)}"
+        hook(cast("pulumi.ResourceHookArgs", SimpleNamespace(new_inputs={"name": name})))
+        container = engine.containers.run(
+            images["base"],
+            ["-c", script],
+            entrypoint=["bash"],
+            name=name,
+            detach=True,
+            init=True,
+            network_mode="none",
+            healthcheck={
+                "test": ["CMD", "test", "-e", "/tmp/healthy"],
+                "interval": 200_000_000,
+                "start_period": LONG * 1_000_000_000,
+            },
+        )
+        made.append(container)
+        return container
+
+    yield begin
+    for container in made:
+        try:
+            container.remove(force=True)
+        except docker.errors.NotFound:
+            continue
+
+
+def _is_there(container: Container) -> bool:
+    try:
+        container.reload()
+    except docker.errors.NotFound:
+        return False
+    return True
+
+
+def _is_removed(container: Container) -> None:
+    for attempt in eventually(60):
+        with attempt:
+            assert not _is_there(container)
+
+
+def test_when_a_job_fails_what_waits_for_it_is_ended_with_it(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = start(job(), "echo no way; sleep 2; exit 3")
+    waits = start(waiting(seconds=LONG), "echo waiting for the job; sleep 600")
+
+    _is_removed(failing)
+    _is_removed(waits)
+
+    said = capsys.readouterr().err
+    assert f"{failing.name} failed with exit code 3. Its last log lines:\n    no way" in said
+    assert f"{waits.name} waited for the {JOB}, which failed, and was removed." in said
+    assert "    waiting for the job" in said
+
+
+def test_the_time_of_what_waits_for_a_job_begins_when_the_job_has_ended(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    succeeding = start(job(), f"sleep {3 * SHORT}; touch /tmp/healthy; sleep 600")
+    waits = start(waiting(seconds=SHORT), "sleep 600")
+
+    for attempt in eventually(60):
+        with attempt:
+            succeeding.reload()
+            assert succeeding.attrs["State"]["Health"]["Status"] == "healthy"
+    assert _is_there(waits)
+
+    _is_removed(waits)
+    assert f"{waits.name} did not become healthy in time" in capsys.readouterr().err
