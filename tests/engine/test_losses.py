@@ -47,6 +47,9 @@ CASES = {
     "password": Case(story=stories.rotate),
     "other settings": Case(story=stories.reconfigure),
     "upgrade": Case(story=stories.upgrade, rig={"version": "0.96.0"}),
+    # The old version's queue takes ten requests then, of which more wait.
+    "downgrade": Case(story=stories.downgrade, rig={"backlog": otel.Backlog(outage_seconds=10)}),
+    "there and back": Case(story=stories.there_and_back),
     "end": Case(story=stories.end),
     "kills": Case(story=stories.kills),
     "kill in an outage": Case(story=stories.kill_in_an_outage, profile="signoz"),
@@ -91,7 +94,7 @@ def received(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
 
 
 @pytest.mark.parametrize(
-    "case", ["outage", "start in an outage", "password", "other settings", "end", "Datadog away"]
+    "case", ["outage", "start in an outage", "password", "other settings", "end", "downgrade", "Datadog away"]
 )
 def test_what_is_acknowledged_is_stored(told: Told, case: str) -> None:
     assert lost(told(case)) == {}
@@ -102,7 +105,7 @@ def test_nothing_is_stored_twice_where_no_answer_is_cut_off(told: Told, case: st
     assert twice(told(case)) == 0
 
 
-@pytest.mark.parametrize("case", ["kills", "kill in an outage", "upgrade"])
+@pytest.mark.parametrize("case", ["kills", "kill in an outage", "upgrade", "there and back"])
 def test_a_killed_or_upgraded_collector_loses_nothing_that_it_acknowledged(told: Told, case: str) -> None:
     assert lost(received(told(case))) == {}
 

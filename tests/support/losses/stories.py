@@ -155,6 +155,17 @@ def downgrade(rig: Rig, seconds: float) -> None:
     rig.go_on()
 
 
+def there_and_back(rig: Rig, seconds: float) -> None:
+    """Do so, and put the default version back at once, while the old one delivers what was left to it."""
+    rig.begin()
+    with rig.away():
+        rig.go_on(seconds)
+        rig.collector.stop()
+    rig.start(version=otel.VERSIONS[-1])
+    rig.restart(version=otel.DEFAULT_VERSION)
+    rig.go_on()
+
+
 def reconfigure(rig: Rig, seconds: float) -> None:
     """Restart the collector with other settings."""
     rig.begin()
