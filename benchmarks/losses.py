@@ -86,6 +86,8 @@ PROMISED = (
     Scenario(name="restarted with other settings", story=stories.reconfigure),
     Scenario(name="ClickHouse's password rotated", story=stories.rotate),
     Scenario(name="0.96.0, then 0.149.0", story=stories.upgrade, version=OLD),
+    Scenario(name="0.149.0, SIGTERM in an outage, then 0.96.0", story=stories.downgrade),
+    Scenario(name="the same, then 0.149.0 at once", story=stories.there_and_back),
 )
 CONTROL = (
     Scenario(name=_DOWN, story=stories.outage, seconds=LONG, rig=_IN_MEMORY),
@@ -95,7 +97,6 @@ CONTROL = (
 )
 NOT_PROMISED = (
     Scenario(name="0.96.0, SIGTERM in an outage, then 0.149.0", story=stories.upgrade_in_an_outage, version=OLD),
-    Scenario(name="0.149.0, SIGTERM in an outage, then 0.96.0", story=stories.downgrade),
     Scenario(name="queue's disk full in an outage", story=stories.full_queue, rig={"disk": _SMALL_DISK}),
     Scenario(name="SIGKILL in an outage, again while it starts", story=stories.kills_while_starting),
     Scenario(name="spans' queue damaged: nonsense from the third page on", story=stories.damaged_queue),

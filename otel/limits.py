@@ -32,10 +32,6 @@ def limitations(profile: Profile, *, version: str = DEFAULT_VERSION) -> tuple[st
             f"Collector {release} acknowledges signals before they are on disk: when it is killed, up to"
             f" {profile.batch.seconds} seconds of them are lost."
         )
-        said.append(
-            f"Collector {release} cannot read what {DEFAULT_VERSION} has left in its queue: going back to it loses"
-            " whatever waits there."
-        )
     if network:
         damaged = "whose first pages are damaged" if release.has(Feature.STORAGE_RECREATE) else "that is damaged"
         said.append(f"A queue file {damaged} keeps collector {release} from starting until somebody removes it.")

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import otel
 from operations import terminal
 from operations.failure import OperationError
+from otel.versions import CollectorVersion, Feature
 from toolchain import collector
 from toolchain.collector import Installation
 from toolchain.machine import detect
 from toolchain.progress import Progress
-from toolchain.routes import WAYS
+from toolchain.routes import WAYS, Route
 
 
 def refuse_unknown(version: str) -> None:
@@ -36,4 +37,9 @@ def install(version: str, environ: Mapping[str, str]) -> Installation:
         terminal.say(f"warning: collector {version} is vulnerable: {known}")
     found = collector.ensure(Progress(terminal.say), detect(environ), environ, version=version)
     terminal.say(f"collector {version}: {found.program} ({WAYS[found.route]})")
+    if found.route is Route.OFFICIAL and not CollectorVersion.parse(version).has(Feature.QUEUE_BATCH):
+        terminal.say(
+            f"warning: this release of {version} loses what {otel.DEFAULT_VERSION} has left in a queue;"
+            f" {collector.ROUTE_VARIABLE}={Route.GO} builds one that does not"
+        )
     return found

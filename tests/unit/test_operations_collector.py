@@ -15,9 +15,14 @@ import otel
 from operations import command_line
 from operations.collector import environment
 from operations.collector.environment import Wanted
+from operations.collector.install import install
 from operations.collector.run import description, refuse_taken_ports
 from operations.collector.state import State
 from operations.failure import OperationError
+from toolchain import collector
+from toolchain.collector import Installation
+from toolchain.machine import detect
+from toolchain.routes import Route
 
 pytestmark = pytest.mark.unit
 
@@ -305,3 +310,24 @@ def test_windows_is_refused_before_anything_is_imported_that_it_does_not_have() 
     assert "does not run on Windows itself" in done.stderr
     assert "wsl --install" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "route", "warned"),
+    [
+        ("0.96.0", Route.OFFICIAL, True),
+        ("0.96.0", Route.GO, False),
+        ("0.149.0", Route.OFFICIAL, False),
+    ],
+)
+def test_a_release_that_loses_the_queue_of_a_later_one_is_installed_with_a_warning(
+    version: str, route: Route, warned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ensure(*_: object, **__: object) -> Installation:
+        return collector.installation(version, route, detect({}), {"HOME": "/home/somebody"})
+
+    monkeypatch.setattr(collector, "ensure", ensure)
+    install(version, {})
+
+    said = capsys.readouterr()
+    assert ("LETTA_COLLECTOR_ROUTE=go" in said.out + said.err) is warned

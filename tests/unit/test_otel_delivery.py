@@ -250,8 +250,6 @@ def test_what_a_choice_cannot_give_is_said() -> None:
     )
     assert any("Files have no queue" in said for said in otel.limitations(otel.PROFILES["file"]))
     assert any("wrong or expired key, is dropped" in said for said in otel.limitations(otel.PROFILES["signoz"]))
-    old = otel.limitations(otel.PROFILES["signoz"], version="0.96.0")
-    assert any("cannot read what 0.149.0 has left in its queue" in said for said in old)
     (damaged,) = otel.limitations(otel.PROFILES["clickhouse"])
     assert "whose first pages are damaged" in damaged
 
