@@ -39,6 +39,8 @@ func components() (otelcol.Factories, error) {
 	if err != nil {
 		return otelcol.Factories{}, err
 	}
+	otlp := component.Type("otlp")
+	factories.Receivers[otlp] = startedLast(factories.Receivers[otlp])
 
 	factories.Processors, err = processor.MakeFactoryMap(
 		memorylimiterprocessor.NewFactory(),

@@ -101,9 +101,10 @@ func translate(ctx context.Context, client storage.Client, logger *zap.Logger) e
 
 // shorten joins requests, oldest first, until at most half of the queue's capacity is used.
 //
-// Later versions count bytes and batch after the queue, so many small requests wait. This version counts requests,
-// and stops for good when it finds more than its capacity at its start, or fills up while these still wait. Each
-// transaction leaves a queue that can be read.
+// Later versions count bytes and batch after the queue, so many small requests wait. This version counts requests:
+// of those that were on their way it drops what is more than its capacity, and for room for the others it waits at its
+// start, where nothing makes any. Half of it is left for what comes in meanwhile, because what was found does not count.
+// Each transaction leaves a queue that can be read.
 func shorten(ctx context.Context, client storage.Client, capacity uint64, logger *zap.Logger) error {
 	found, err := load(ctx, client)
 	if err != nil {
