@@ -50,6 +50,7 @@ CASES = {
     # The old version's queue takes ten requests then, of which more wait.
     "downgrade": Case(story=stories.downgrade, rig={"backlog": otel.Backlog(outage_seconds=10)}),
     "there and back": Case(story=stories.there_and_back),
+    "refused downgrade": Case(story=stories.refused_downgrade),
     "end": Case(story=stories.end),
     "kills": Case(story=stories.kills),
     "kill in an outage": Case(story=stories.kill_in_an_outage, profile="signoz"),
@@ -108,6 +109,10 @@ def test_nothing_is_stored_twice_where_no_answer_is_cut_off(told: Told, case: st
 @pytest.mark.parametrize("case", ["kills", "kill in an outage", "upgrade", "there and back"])
 def test_a_killed_or_upgraded_collector_loses_nothing_that_it_acknowledged(told: Told, case: str) -> None:
     assert lost(received(told(case))) == {}
+
+
+def test_a_queue_that_the_old_version_cannot_read_keeps_it_from_starting_and_loses_nothing(told: Told) -> None:
+    assert lost(received(told("refused downgrade"))) == {}
 
 
 def test_what_a_full_queue_does_not_take_is_refused_and_the_rest_is_stored(told: Told) -> None:

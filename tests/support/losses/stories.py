@@ -166,6 +166,28 @@ def there_and_back(rig: Rig, seconds: float) -> None:
     rig.go_on()
 
 
+def refused_downgrade(rig: Rig, seconds: float) -> None:
+    """Let the old version find a queue that it cannot read, and go on with the default one, which can."""
+    rig.begin()
+    with rig.away():
+        rig.go_on(seconds)
+        rig.collector.stop()
+    (queue,) = rig.queues.glob("exporter_clickhouse_*traces*")
+    content = queue.read_bytes()
+    # Where what is known of a queue begins with its first field, a field of a kind that there is not.
+    queue.write_bytes(content.replace(b"qmv0\x09", b"qmv0\x0f"))
+    refused = None
+    try:
+        rig.start(version=otel.VERSIONS[-1])
+    except RuntimeError as error:
+        refused = str(error)
+    if refused is None or 'the queue of "clickhouse/traces" for traces cannot be read' not in refused:
+        raise AssertionError(f"it has not refused the queue: {refused}")
+    queue.write_bytes(queue.read_bytes().replace(b"qmv0\x0f", b"qmv0\x09"))
+    rig.start(version=otel.DEFAULT_VERSION)
+    rig.go_on()
+
+
 def reconfigure(rig: Rig, seconds: float) -> None:
     """Restart the collector with other settings."""
     rig.begin()
