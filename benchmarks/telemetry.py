@@ -18,7 +18,7 @@ import otel
 from benchmarks.report import Table
 from benchmarks.samples import Samples
 from tests.support.collector import program
-from tests.support.losses.rig import PADDING, REQUESTS_RATE, Rig
+from tests.support.losses.rig import PADDING, REQUESTS_RATE, Rig, in_memory
 from tests.support.otlp_items import Signal
 from toolchain.progress import Progress
 
@@ -28,6 +28,7 @@ SHARE = 0.8
 """Of one core, for which the rate is given that the cost comes to."""
 OLD = "0.96.0"
 SEED = Path(__file__).with_name("seed")
+_REDACTION = "transform/redaction"
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -53,6 +54,19 @@ class Cost:
 def without_flushing(config: dict[str, Any]) -> None:
     """Leave it to the kernel when the queue's writes reach the disk."""
     config["extensions"]["file_storage"]["fsync"] = False
+
+
+def unredacted(config: dict[str, Any]) -> None:
+    """Pass on whatever spans hold, as the seed does."""
+    for pipeline in config["service"]["pipelines"].values():
+        pipeline["processors"] = [name for name in pipeline["processors"] if name != _REDACTION]
+    del config["processors"][_REDACTION]
+
+
+def as_far_as_the_seed(config: dict[str, Any]) -> None:
+    """Do what the seed does, and no more: what waits is in memory, and nothing is taken out."""
+    in_memory(config)
+    unredacted(config)
 
 
 def as_the_seed(name: str) -> Change:
@@ -87,6 +101,9 @@ CANDIDATES = (
     Candidate(name="clickhouse", profile="clickhouse", version=OLD),
     Candidate(name="clickhouse", profile="clickhouse"),
     Candidate(name="clickhouse, fsync: false", profile="clickhouse", change=without_flushing),
+    Candidate(name="clickhouse, queue in memory", profile="clickhouse", change=in_memory),
+    Candidate(name="clickhouse, nothing redacted", profile="clickhouse", change=unredacted),
+    Candidate(name="clickhouse, both", profile="clickhouse", change=as_far_as_the_seed),
     Candidate(name="clickhouse-prod", profile="clickhouse-prod", version=OLD),
     Candidate(name="clickhouse-prod", profile="clickhouse-prod"),
     Candidate(name="signoz", profile="signoz", version=OLD),

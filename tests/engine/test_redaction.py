@@ -19,6 +19,26 @@ pytestmark = pytest.mark.engine
 
 CONTENT = "the secret plan"
 KEY = "sk-abcdefghijklmnop0123"
+HIDDEN = "HunterTwo22HunterTwo22HunterTwo22"
+NAMES = (
+    *("openai_api_key", "apiKey", "ApiKey", "X-API-Key", "OPENAI_API_KEY", "apikey"),
+    *("password", "Password", "DB_PASSWORD", "passwd", "access_token", "accessToken", "ACCESS_TOKEN"),
+    *("secret", "clientSecret", "CLIENT_SECRET", "authorization", "Authorization", "credentials", "Credential"),
+)
+"""Attributes that are removed, whatever they hold."""
+FORMS = (
+    f"sk-{HIDDEN}",
+    f"gsk_{HIDDEN}",
+    f"AIza{HIDDEN}",
+    *(f"Authorization: {word} {HIDDEN}==" for word in ("Bearer", "bearer", "BEARER")),
+    *(f"{name}={HIDDEN}" for name in ("api_key", "apikey", "OPENAI_API_KEY", "APIKEY", "x-api-key")),
+    *(f'{{"{name}": "{HIDDEN}"}}' for name in ("apiKey", "openaiApiKey", "Api-Key", "api-key")),
+    *(f"{name}: '{HIDDEN}'" for name in ("password", "Password", "DB_PASSWORD", "passwd", "PASSWD")),
+    *(f"{name}={HIDDEN}&x=1" for name in ("access_token", "access-token", "accessToken", "ACCESS_TOKEN")),
+    *(f"{{'{name}': '{HIDDEN}'}}" for name in ("AccessToken", "secret", "clientSecret", "CLIENT_SECRET")),
+    f"postgresql://letta:{HIDDEN}@postgres:5432/letta",
+)
+"""Texts with a credential in them."""
 
 
 def said(**attributes: str) -> list[dict[str, Any]]:
@@ -42,7 +62,8 @@ def span() -> dict[str, Any]:
             request_data=CONTENT,
             response_data=CONTENT,
             note=f"called with {KEY}",
-            openai_api_key=KEY,
+            **dict.fromkeys(NAMES, KEY),
+            **{f"form_{number}": f"see {text} here" for number, text in enumerate(FORMS)},
         ),
         "events": [
             {"name": "llm_request_sent", "timeUnixNano": now, "attributes": said(request=CONTENT)},
@@ -89,6 +110,11 @@ def test_keys_alone_are_masked_by_default_and_the_rest_is_kept(tmp_path: Path) -
     text = written(tmp_path, otel.Redaction.KEYS, otel.DEFAULT_VERSION)
 
     assert KEY not in text
+    shown = [text[max(at - 60, 0) : at] for at in range(len(text)) if text.startswith(HIDDEN, at)]
+    assert not shown, f"after {shown}"
+    assert text.count("[REDACTED]") == len(FORMS) + 1
+    assert text.count("see ") == text.count(" here") == len(FORMS)
+    assert "letta:[REDACTED]@postgres:5432/letta" in text
     assert text.count(CONTENT) == 6
     assert "called with [REDACTED]" in text
 
