@@ -93,18 +93,30 @@ def datadog(situation: Situation, signal: str) -> Component:
         "api": {"site": _datadog_site(situation), "key": reference(DATADOG_API_KEY, situation.place)},
         # A collector in a container is no host of theirs.
         "host_metadata": {"enabled": False},
-        **(_RESOURCE_NAMES if signal == "traces" else {}),
+        **(_datadog_traces(situation) if signal == "traces" else {}),
         **_delivery(situation, signal, _BY_BYTES),
     }
 
 
-def datadog_connector(_: Situation) -> Component:
+def datadog_connector(situation: Situation) -> Component:
     """Count spans for Datadog under the names that the exporter gives them."""
-    return dict(_RESOURCE_NAMES)
+    return _datadog_traces(situation)
 
 
-# As in the seed: Datadog shows a span under its own name.
-_RESOURCE_NAMES: Component = {"traces": {"span_name_as_resource_name": True}}
+def _datadog_traces(situation: Situation) -> Component:
+    return {
+        "traces": {
+            # As in the seed: Datadog shows a span under its own name.
+            "span_name_as_resource_name": True,
+            # What does not fit is dropped, which without a buffer is most of a batch: it is taken apart by the
+            # senders' requests, and may have as many as spans.
+            "trace_buffer": _CONSUMERS * situation.profile.batch.items,
+        }
+    }
+
+
+_CONSUMERS = 4
+"""How many requests of a queue are on their way at a time."""
 
 _BY_BYTES: Component = {"sizer": "bytes", "min_size": _WORTH_A_REQUEST, "max_size": _LARGEST_REQUEST}
 
@@ -117,7 +129,7 @@ def _delivery(situation: Situation, signal: str, batch: Component) -> Component:
     """
     backlog = situation.backlog
     size = backlog.queue_bytes(signal)
-    queue: Component = {"enabled": True, "storage": STORAGE, "num_consumers": 4}
+    queue: Component = {"enabled": True, "storage": STORAGE, "num_consumers": _CONSUMERS}
     if situation.version.has(Feature.QUEUE_BATCH):
         flush = {"flush_timeout": f"{situation.profile.batch.seconds}s"}
         queue |= {"sizer": "bytes", "queue_size": size, "batch": {**flush, **batch}}

@@ -54,6 +54,9 @@ CASES = {
     "end": Case(story=stories.end),
     "kills": Case(story=stories.kills),
     "kill in an outage": Case(story=stories.kill_in_an_outage, profile="signoz"),
+    "Datadog's own exporter": Case(
+        story=stories.nothing_happens, profile="clickhouse-prod", rig={"version": "0.96.0"}
+    ),
     "Datadog away": Case(story=stories.datadog_away, profile="clickhouse-prod"),
     "lost answers": Case(story=stories.lost_answers),
     "full queue": Case(story=stories.full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}),
@@ -95,7 +98,11 @@ def received(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
 
 
 @pytest.mark.parametrize(
-    "case", ["outage", "start in an outage", "password", "other settings", "end", "downgrade", "Datadog away"]
+    "case",
+    [
+        *("outage", "start in an outage", "password", "other settings", "end", "downgrade", "Datadog away"),
+        "Datadog's own exporter",
+    ],
 )
 def test_what_is_acknowledged_is_stored(told: Told, case: str) -> None:
     assert lost(told(case)) == {}
