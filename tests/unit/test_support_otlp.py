@@ -157,10 +157,14 @@ def test_the_wait_that_the_server_asks_for_is_kept(
     assert generator.start(Signal.LOGS, count=1, rate=FAST).finish().acknowledged == {0}
 
 
-def test_what_finds_no_answer_is_given_up_and_the_rest_sent(receiver: Receiver, generator: Generator) -> None:
+def test_what_finds_no_answer_is_given_up_and_the_rest_sent(
+    receiver: Receiver, generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than patience lasts; without any patience the answers themselves may come too late.
+    monkeypatch.setattr(otlp, "FIRST_WAIT", 1000.0)
     receiver.answers = [refuse(grpc.StatusCode.UNAVAILABLE)]
 
-    report = generator.start(Signal.LOGS, count=20, rate=FAST, batch=10, patience=0.0).finish()
+    report = generator.start(Signal.LOGS, count=20, rate=FAST, batch=10).finish()
 
     assert report.given_up == frozenset(range(10))
     assert report.acknowledged == frozenset(range(10, 20))
