@@ -109,16 +109,18 @@ class Telemetry(pulumi.ComponentResource):
             OtlpCertificatesArgs(
                 runtime=self._args.runtime,
                 image=self._args.image,
-                names=(ALIAS, "localhost", "127.0.0.1", *self._own_address()),
+                names=(ALIAS, "localhost", "127.0.0.1", *self._published_as()),
                 today=self._args.today,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _own_address(self) -> tuple[str, ...]:
-        """Give the address that ports are published on, where it is one."""
-        address = ipaddress.IPv4Address(self._args.settings.bind_address)
-        return () if address.is_unspecified or str(address) == "127.0.0.1" else (str(address),)
+    def _published_as(self) -> tuple[str, ...]:
+        """Give the address that ports are published on, where it is one, and the name of the machine."""
+        settings = self._args.settings
+        address = ipaddress.IPv4Address(settings.bind_address)
+        own = () if address.is_unspecified or str(address) == "127.0.0.1" else (str(address),)
+        return (*own, settings.otlp_host_name) if settings.otlp_host_name else own
 
     def _schema(self, name: str) -> list[pulumi.Resource]:
         """Make the tables, and give what a collector must wait for.

@@ -316,6 +316,11 @@ class Telemetry(_Group):
         default=None,
         description="Token of OTLP clients outside; generated where bindAddress is not a loopback address",
     )
+    otlp_host_name: HostName | None = Field(
+        default=None,
+        description="Name by which OTLP clients outside reach this machine; in the certificate with requireTls",
+        examples=["letta.example.com"],
+    )
     require_tls: Flag = Field(
         default=False,
         description="Whether telemetry endpoints must be https, and OTLP within the stack speaks TLS",

@@ -244,6 +244,20 @@ def test_without_required_tls_servers_speak_plainly_on_the_internal_network(plat
     assert "letta-dev-telemetry-certificates" not in by_name(seen)
 
 
+def test_the_certificate_is_for_the_names_by_which_others_reach_the_machine(platform: Program) -> None:
+    seen = platform(
+        "dev",
+        **{
+            "letta:requireTls": "true",
+            "letta:bindAddress": "0.0.0.0",  # noqa: S104
+            "letta:otlpHostName": "letta.example.com",
+        },
+    )
+
+    names = by_name(seen)["letta-dev-telemetry-certificates"].value("command")[2:]
+    assert names == ["collector", "localhost", "127.0.0.1", "letta.example.com"]
+
+
 def test_with_required_tls_servers_trust_an_authority_of_their_own(platform: Program) -> None:
     seen = platform("dev", **{"letta:requireTls": "true"})
 

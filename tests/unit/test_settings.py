@@ -271,6 +271,12 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "must be a host name without scheme or path, such as datadoghq.eu",
         "pulumi config set letta:datadogSite datadoghq.com --stack dev",
     ),
+    "a name of the machine with a port": (
+        {"letta:otlpHostName": "letta.example.com:4317"},
+        "letta:otlpHostName",
+        "must be a host name without scheme or path",
+        "pulumi config set letta:otlpHostName letta.example.com --stack dev",
+    ),
     "http to ClickHouse where TLS is required": (
         {
             "letta:requireTls": "true",
