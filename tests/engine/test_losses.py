@@ -54,9 +54,7 @@ CASES = {
     "end": Case(story=stories.end),
     "kills": Case(story=stories.kills),
     "kill in an outage": Case(story=stories.kill_in_an_outage, profile="signoz"),
-    "Datadog's own exporter": Case(
-        story=stories.nothing_happens, profile="clickhouse-prod", rig={"version": "0.96.0"}
-    ),
+    "Datadog's own exporter": Case(story=stories.nothing, profile="clickhouse-prod", rig={"version": "0.96.0"}),
     "Datadog away": Case(story=stories.datadog_away, profile="clickhouse-prod"),
     "lost answers": Case(story=stories.lost_answers),
     "full queue": Case(story=stories.full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}),

@@ -126,12 +126,6 @@ def destroyed_queue(rig: Rig, seconds: float) -> None:
     _damage(rig, seconds, kept=0)
 
 
-def nothing_happens(rig: Rig, seconds: float) -> None:
-    """Send for some time."""
-    rig.begin()
-    rig.go_on(seconds)
-
-
 def upgrade(rig: Rig, seconds: float) -> None:
     """Replace the old version by the default one, on the same folders."""
     rig.begin()
