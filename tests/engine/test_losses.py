@@ -49,6 +49,9 @@ CASES = {
     "upgrade": Case(story=stories.upgrade, rig={"version": "0.96.0"}),
     # The old version's queue takes ten requests then, of which more wait.
     "downgrade": Case(story=stories.downgrade, rig={"backlog": otel.Backlog(outage_seconds=10)}),
+    "downgrade for SigNoz": Case(
+        story=stories.downgrade, profile="signoz", rig={"backlog": otel.Backlog(outage_seconds=10)}
+    ),
     "there and back": Case(story=stories.there_and_back),
     "refused downgrade": Case(story=stories.refused_downgrade),
     "end": Case(story=stories.end),
@@ -99,6 +102,7 @@ def received(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
     "case",
     [
         *("outage", "start in an outage", "password", "other settings", "end", "downgrade", "Datadog away"),
+        "downgrade for SigNoz",
         "Datadog's own exporter",
     ],
 )

@@ -63,8 +63,12 @@ func (c *laterClient) Batch(ctx context.Context, operations ...storage.Operation
 // and field 3 is what this version has alone, which starts otherwise.
 var laterRequest = []byte{1<<3 | byte(protowire.Fixed32Type), 1, 0, 0, 0}
 
+func isLater(request []byte) bool {
+	return bytes.HasPrefix(request, laterRequest)
+}
+
 func unwrapped(request []byte) []byte {
-	if !bytes.HasPrefix(request, laterRequest) {
+	if !isLater(request) {
 		return request
 	}
 	var signals []byte

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"go.opentelemetry.io/collector/component"
@@ -61,7 +62,7 @@ func (q *queues) GetClient(ctx context.Context, kind component.Kind, id componen
 	client = &laterClient{client}
 	logger := q.logger.With(zap.Stringer("exporter", id), zap.String("signal", name))
 	if err = translate(ctx, client, logger); err == nil {
-		err = shorten(ctx, client, q.capacity(id), logger)
+		err = shorten(ctx, client, q.capacity(id), largest(id), logger)
 	}
 	if err != nil {
 		err = fmt.Errorf("the queue of %q for %s cannot be read, and nothing of it is lost yet; let the version that "+
@@ -80,6 +81,15 @@ func (q *queues) capacity(id component.ID) uint64 {
 		}
 	}
 	return uint64(exporterhelper.NewDefaultQueueSettings().QueueSize)
+}
+
+// largest gives how many bytes an exporter's request may have: servers of OTLP over gRPC refuse more than 4 MiB for
+// good, unless they are told otherwise.
+func largest(id component.ID) int {
+	if id.Type() == "otlp" {
+		return 3 << 20
+	}
+	return math.MaxInt
 }
 
 // translate brings what a later version knows of a queue into this version's form, in one transaction.
@@ -104,8 +114,9 @@ func translate(ctx context.Context, client storage.Client, logger *zap.Logger) e
 // Later versions count bytes and batch after the queue, so many small requests wait. This version counts requests:
 // of those that were on their way it drops what is more than its capacity, and for room for the others it waits at its
 // start, where nothing makes any. Half of it is left for what comes in meanwhile, because what was found does not count.
-// Each transaction leaves a queue that can be read.
-func shorten(ctx context.Context, client storage.Client, capacity uint64, logger *zap.Logger) error {
+// Each transaction leaves a queue that can be read. No request becomes larger than largest; when more are left than the
+// queue takes, that is an error.
+func shorten(ctx context.Context, client storage.Client, capacity uint64, largest int, logger *zap.Logger) error {
 	found, err := load(ctx, client)
 	if err != nil {
 		return err
@@ -114,32 +125,39 @@ func shorten(ctx context.Context, client storage.Client, capacity uint64, logger
 	if before <= most {
 		return nil
 	}
-	each := (before + most - 1) / most
+	each := int((before + most - 1) / most)
 	for end := found.write; len(found.dispatched) > 0 || found.read < end; {
-		var taken, removed []storage.Operation
-		for uint64(len(taken)) < each && (len(found.dispatched) > 0 || found.read < end) {
-			key := strconv.FormatUint(found.take(), 10)
-			taken = append(taken, storage.GetOperation(key))
-			removed = append(removed, storage.DeleteOperation(key))
-		}
-		if err := client.Batch(ctx, taken...); err != nil {
-			return err
-		}
 		// Messages with nothing but a list, one after the other, are the message with all their elements.
 		var joined []byte
-		for _, one := range taken {
-			joined = append(joined, one.Value...)
+		var operations []storage.Operation
+		for count := 0; count < each && (len(found.dispatched) > 0 || found.read < end); count++ {
+			key := strconv.FormatUint(found.next(), 10)
+			request, err := client.Get(ctx, key)
+			if err != nil {
+				return err
+			}
+			// One that cannot be read must not spoil others.
+			if count > 0 && (len(joined)+len(request) > largest || isLater(request) || isLater(joined)) {
+				break
+			}
+			found.take()
+			joined = append(joined, request...)
+			operations = append(operations, storage.DeleteOperation(key))
 		}
 		if len(joined) > 0 {
-			removed = append(removed, storage.SetOperation(strconv.FormatUint(found.write, 10), joined))
+			operations = append(operations, storage.SetOperation(strconv.FormatUint(found.write, 10), joined))
 			found.write++
 		}
-		if err := client.Batch(ctx, append(removed, found.save()...)...); err != nil {
+		if err := client.Batch(ctx, append(operations, found.save()...)...); err != nil {
 			return err
 		}
 	}
 	logger.Info("Joined requests that wait in the queue, to make room",
 		zap.Uint64("before", before), zap.Uint64("after", found.waiting()))
+	if found.waiting() > capacity {
+		return fmt.Errorf("%d requests wait, which cannot be joined further, and this version's queue takes %d",
+			found.waiting(), capacity)
+	}
 	return nil
 }
 
@@ -154,15 +172,21 @@ func (i *indices) waiting() uint64 {
 	return i.write - i.read + uint64(len(i.dispatched))
 }
 
-// take gives the oldest index, and forgets it.
-func (i *indices) take() uint64 {
+// next gives the oldest index.
+func (i *indices) next() uint64 {
 	if len(i.dispatched) > 0 {
-		first := i.dispatched[0]
-		i.dispatched = i.dispatched[1:]
-		return first
+		return i.dispatched[0]
 	}
-	i.read++
-	return i.read - 1
+	return i.read
+}
+
+// take forgets it.
+func (i *indices) take() {
+	if len(i.dispatched) > 0 {
+		i.dispatched = i.dispatched[1:]
+	} else {
+		i.read++
+	}
 }
 
 // save gives what writes the indices as this version reads them.
