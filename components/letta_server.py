@@ -120,7 +120,7 @@ class LettaServer(pulumi.ComponentResource):
                 interval_seconds=2,
                 timeout_seconds=5,
                 retries=5,
-                start_period_seconds=args.deadline_seconds,
+                start_period_seconds=args.deadline_seconds + args.migration.deadline_seconds,
             ),
             # SIGINT lets uvicorn drain and Python run its exit handlers, which send the last spans.
             stop_signal="SIGINT",

@@ -232,7 +232,7 @@ class EngineRuntime:
             destroy_grace_seconds=spec.drain_seconds,
             healthcheck=_health(health) if health else None,
             wait=health is not None,
-            wait_timeout=spec.deadline_seconds + (spec.waits_for.deadline_seconds if spec.waits_for else 0),
+            wait_timeout=spec.deadline_seconds + _longest_wait(spec),
             opts=pulumi.ResourceOptions(
                 parent=parent,
                 depends_on=needed,
@@ -243,6 +243,11 @@ class EngineRuntime:
             ),
         )
         return RunningService(name=container.name, resource=container, files=tuple(files))
+
+
+def _longest_wait(spec: ServiceSpec) -> int:
+    """Give the seconds that the JOB beside a service may take, and a minute, so that the hook gives up first."""
+    return spec.waits_for.deadline_seconds + 60 if spec.waits_for else 0
 
 
 def _first_host(subnet: str) -> object:

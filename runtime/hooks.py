@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 if TYPE_CHECKING:
+    import docker
     import docker.models.containers
 
 LOG_LINES = 20
@@ -76,7 +77,10 @@ def verdict(state: Mapping[str, Any], *, restarts: int, is_job: bool) -> str | N
     """Say that a starting container is 'healthy' or 'hopeless'; None while it may still become healthy."""
     if (state.get("Health") or {}).get("Status") == "healthy":
         return "healthy"
-    if is_job and state.get("Status") in {"exited", "dead"}:
+    ended = state.get("Status") in {"exited", "dead"}
+    # The engine has created it and could not start it.
+    stillborn = state.get("Status") == "created" and bool(state.get("Error"))
+    if is_job and (ended or stillborn):
         return "hopeless"
     if restarts >= RESTARTS_UNTIL_HOPELESS:
         return "hopeless"
@@ -92,51 +96,68 @@ def _report(container: docker.models.containers.Container, why: str) -> None:
 
 
 _jobs: dict[str, str] = {}
-"""What became of the JOBs that this update has begun: `runs` or `failed`; nothing when they have succeeded."""
+"""What is known of this update's JOBs: `runs` or `failed`; nothing before that, and once they have succeeded."""
 
 
 def _watch(name: str, *, service: str, is_job: bool, seconds: float, waits_for: str | None) -> None:
     import docker
     import docker.errors
+    import requests
 
-    client = docker.from_env()
-    deadline = time.monotonic() + seconds
-    succeeded = False
+    failed = False
     try:
-        while time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-            if _jobs.get(waits_for or "") == "runs":
-                deadline = time.monotonic() + seconds
-            try:
-                container = client.containers.get(name)
-            except docker.errors.NotFound:
-                continue  # not created yet, or its image is still on its way
-            state = container.attrs["State"]
-            now = verdict(state, restarts=container.attrs["RestartCount"], is_job=is_job)
-            if now == "healthy":
-                succeeded = True
-                return
-            if now == "hopeless":
-                failed = f"failed with exit code {state['ExitCode']}"
-                _end(container, failed if is_job else f"{failed} and was restarted in vain")
-                return
-            if _jobs.get(waits_for or "") == "failed":
-                _end(container, f"waited for the {waits_for}, which failed, and was removed")
-                return
-        container = client.containers.get(name)
-        if waits_for:
-            # The provider would wait as long again as the JOB might have taken.
-            _end(container, "did not become healthy in time")
-        else:
-            _report(container, "did not become healthy in time")
-    except docker.errors.DockerException as error:
+        client = docker.from_env()
+        try:
+            failed = not _succeeds(client, name, service, is_job=is_job, seconds=seconds, waits_for=waits_for)
+        finally:
+            client.close()
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        # Of the container itself this says nothing.
         print(f"{name} could not be watched: {error}", file=sys.stderr, flush=True)  # noqa: T201
-    finally:
-        if is_job and succeeded:
-            _jobs.pop(service, None)
-        elif is_job:
-            _jobs[service] = "failed"
-        client.close()
+    if is_job and failed:
+        _jobs[service] = "failed"
+    elif is_job:
+        _jobs.pop(service, None)
+
+
+def _succeeds(
+    client: docker.DockerClient, name: str, service: str, *, is_job: bool, seconds: float, waits_for: str | None
+) -> bool:
+    import docker.errors
+
+    container = None
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        if _jobs.get(waits_for or "") == "runs":
+            deadline = time.monotonic() + seconds
+        try:
+            container = client.containers.get(name)
+        except docker.errors.NotFound:
+            if container is None:
+                continue  # not created yet
+            return False  # somebody removed it, and the provider tells so
+        if is_job:
+            _jobs[service] = "runs"
+        state = container.attrs["State"]
+        now = verdict(state, restarts=container.attrs["RestartCount"], is_job=is_job)
+        if now == "healthy":
+            return True
+        if now == "hopeless":
+            failed = f"failed with exit code {state['ExitCode']}"
+            _end(container, failed if is_job else f"{failed} and was restarted in vain")
+            return False
+        if _jobs.get(waits_for or "") == "failed":
+            _end(container, f"waited for the {waits_for}, which failed, and was removed")
+            return False
+    if container is None:
+        return False
+    if waits_for:
+        # The provider would wait as long again as the JOB might have taken.
+        _end(container, "did not become healthy in time")
+    else:
+        _report(container, "did not become healthy in time")
+    return False
 
 
 def _end(container: docker.models.containers.Container, why: str) -> None:
@@ -154,8 +175,7 @@ def watch(
     """
 
     def begin(args: pulumi.ResourceHookArgs) -> None:
-        if is_job:
-            _jobs[service] = "runs"
+        _jobs.pop(service, None)
         threading.Thread(
             target=_watch,
             args=((args.new_inputs or {})["name"],),

@@ -193,6 +193,8 @@ def test_a_volume_is_refused_while_the_stack_has_no_identity_yet() -> None:
         ({"Status": "running", "Health": {"Status": "starting"}}, 0, False, None),
         ({"Status": "running", "Health": {"Status": "healthy"}}, 5, False, "healthy"),
         ({"Status": "exited", "Health": {"Status": "unhealthy"}}, 0, True, "hopeless"),
+        ({"Status": "created", "Error": "no such file"}, 0, True, "hopeless"),
+        ({"Status": "created", "Error": ""}, 0, True, None),
         ({"Status": "exited", "Health": {"Status": "healthy"}}, 0, True, "healthy"),
         ({"Status": "restarting", "Health": {"Status": "unhealthy"}}, 3, False, "hopeless"),
         ({"Status": "restarting", "Health": {"Status": "unhealthy"}}, 1, False, None),
