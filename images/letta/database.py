@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,16 +97,31 @@ def revisions() -> list[str]:
     return (SHARE / "alembic-revisions.txt").read_text(encoding="utf-8").split()
 
 
-def wait_for_schema(connection: pg8000.native.Connection, *, say: Callable[[str], None]) -> None:
-    """Waits until the migration has brought the database to this image's revision.
+def wait_for_schema(address: str, key: str, *, patience: float, name: str, say: Callable[[str], None]) -> None:
+    """Waits until the migration has brought the database to this image's revision, and checks the key.
 
     A revision that this image does not know is a newer one: a server that is started again after a newer one was
-    tried goes on with it, as it did before.
+    tried goes on with it, as it did before. It has to wait for a database that is away no longer than `patience`.
     """
     older = revisions()[1:]
-    told = False
-    while (revision := current_revision(connection)) is None or revision in older:
-        if not told:
-            say(f"waiting for the migration: the database is at {revision or 'nothing'} yet")
-            told = True
+    connection, told = None, -math.inf
+    while True:
+        try:
+            connection = connection or connect(address, patience=patience, name=name)
+            revision = current_revision(connection)
+            if revision is not None and revision not in older:
+                check_key(connection, key)
+                connection.close()
+                return
+        except (pg8000.native.InterfaceError, pg8000.native.DatabaseError, OSError):
+            # Restarted meanwhile.
+            connection = None
+        else:
+            if time.monotonic() - told > 60:
+                say(
+                    f"waiting for the migration: the database is at {revision or 'nothing'} yet. Where none runs, "
+                    "as after an older database was restored, run it again: `pulumi up --replace` with the URN of "
+                    "the stack's migration container (`pulumi stack --show-urns`)"
+                )
+                told = time.monotonic()
         time.sleep(0.2)

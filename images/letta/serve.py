@@ -26,6 +26,7 @@ from shared_analysis import shared_analysis
 HOST = "0.0.0.0"  # noqa: S104 - inside a container; what is published is decided outside
 PORT = 8283
 DATABASE_SECONDS = 120
+DATABASE_NAME = "letta-start"
 TELEMETRY_SECONDS = 8
 PREPARED_SCHEMA = Path("/opt/letta/share/openapi.json")
 
@@ -39,9 +40,10 @@ def serve() -> None:
     """Serves the installed package in this process, until it is asked to stop."""
     # The server looks for this flag in the argument list; its command line refuses it.
     sys.argv = ["letta", "server", "--no-generation"]
-    key = os.environ.get("LETTA_ENCRYPTION_KEY", "")
-    database = connect(os.environ.get("LETTA_PG_URI", ""), patience=DATABASE_SECONDS, name="letta-start")
+    address, key = os.environ.get("LETTA_PG_URI", ""), os.environ.get("LETTA_ENCRYPTION_KEY", "")
+    database = connect(address, patience=DATABASE_SECONDS, name=DATABASE_NAME)
     check_key(database, key)
+    database.close()
     # A good part of the import would be spent on collecting garbage that is none.
     gc.disable()
     with shared_analysis():
@@ -50,9 +52,7 @@ def serve() -> None:
 
     gc.enable()
     gc.freeze()
-    wait_for_schema(database, say=_say)
-    check_key(database, key)
-    database.close()
+    wait_for_schema(address, key, patience=DATABASE_SECONDS, name=DATABASE_NAME, say=_say)
 
     prepared: dict[str, Any] = {}
 
