@@ -109,7 +109,7 @@ def _datadog_traces(situation: Situation) -> Component:
             # As in the seed: Datadog shows a span under its own name.
             "span_name_as_resource_name": True,
             # What does not fit is dropped, which without a buffer is most of a batch: it is taken apart by the
-            # senders' requests, and may have as many as spans.
+            # senders' requests, and may have as many of them as spans.
             "trace_buffer": _CONSUMERS * situation.profile.batch.items,
         }
     }

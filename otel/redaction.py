@@ -17,9 +17,9 @@ MASK = "[REDACTED]"
 
 # Parts of names that say that the value is a credential.
 _PAIR_NAMES = (
-    *("pi[_-]?[kK](?:ey|EY)", "PI[_-]?K(?:EY|ey)"),
-    *("assw(?:or)?d", "ASSW(?:OR)?D"),
-    *("ccess[_-]?[tT]oken", "CCESS[_-]?TOKEN"),
+    *("pi[_-]?[kK](?:ey|EY)", "PI[_-]?[kK](?:ey|EY)"),
+    *("ass[wW](?:or)?d", "ASS[wW](?:OR)?D"),
+    *("ccess[_-]?[tT](?:oken|OKEN)", "CCESS[_-]?[tT](?:oken|OKEN)"),
     *("ecret", "ECRET"),
 )
 _NAMES = (*_PAIR_NAMES, "uthorization", "UTHORIZATION", "redential", "REDENTIAL")

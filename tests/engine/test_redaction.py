@@ -21,8 +21,18 @@ CONTENT = "the secret plan"
 KEY = "sk-abcdefghijklmnop0123"
 HIDDEN = "HunterTwo22HunterTwo22HunterTwo22"
 NAMES = (
-    *("openai_api_key", "apiKey", "ApiKey", "X-API-Key", "OPENAI_API_KEY", "apikey"),
-    *("password", "Password", "DB_PASSWORD", "passwd", "access_token", "accessToken", "ACCESS_TOKEN"),
+    *("openai_api_key", "apiKey", "ApiKey", "X-API-Key", "X-API-key", "OPENAI_API_KEY", "apikey"),
+    *(
+        "password",
+        "Password",
+        "passWord",
+        "ACCESS_Token",
+        "DB_PASSWORD",
+        "passwd",
+        "access_token",
+        "accessToken",
+        "ACCESS_TOKEN",
+    ),
     *("secret", "clientSecret", "CLIENT_SECRET", "authorization", "Authorization", "credentials", "Credential"),
 )
 """Attributes that are removed, whatever they hold."""
