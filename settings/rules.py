@@ -91,6 +91,7 @@ def broken_rules(settings: Settings) -> Iterator[Broken]:
     """Every broken rule of a stack whose single values are good."""
     yield from _ports(settings)
     yield from _exposure(settings)
+    yield from _certificate(settings)
     yield from _connections(settings)
     yield from _pinned_images(settings)
     yield from _credential_sets(settings)
@@ -143,6 +144,16 @@ def _exposure(settings: Settings) -> Iterator[Broken]:
             rule="must be a loopback address with services=data: Redis has no password",
             involved=frozenset({"bindAddress", "services"}),
             example="127.0.0.1",
+        )
+
+
+def _certificate(settings: Settings) -> Iterator[Broken]:
+    if settings.otlp_host_name and not settings.require_tls:
+        yield Broken(
+            key="requireTls",
+            rule="must be true with otlpHostName: without it there is no certificate that the name could be in",
+            involved=frozenset({"otlpHostName", "requireTls"}),
+            example="true",
         )
 
 

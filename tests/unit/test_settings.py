@@ -272,10 +272,16 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "pulumi config set letta:datadogSite datadoghq.com --stack dev",
     ),
     "a name of the machine with a port": (
-        {"letta:otlpHostName": "letta.example.com:4317"},
+        {"letta:otlpHostName": "letta.example.com:4317", "letta:requireTls": "true"},
         "letta:otlpHostName",
         "must be a host name without scheme or path",
         "pulumi config set letta:otlpHostName letta.example.com --stack dev",
+    ),
+    "a name of the machine for a certificate that there is not": (
+        {"letta:otlpHostName": "letta.example.com"},
+        "letta:requireTls",
+        "must be true with otlpHostName",
+        "pulumi config set letta:requireTls true --stack dev",
     ),
     "http to ClickHouse where TLS is required": (
         {
