@@ -57,7 +57,9 @@ CASES = {
     "end": Case(story=stories.end),
     "kills": Case(story=stories.kills),
     "kill in an outage": Case(story=stories.kill_in_an_outage, profile="signoz"),
-    "Datadog's own exporter": Case(story=stories.nothing, profile="clickhouse-prod", rig={"version": "0.96.0"}),
+    "Datadog exporter of 0.96.0": Case(
+        story=stories.nothing, profile="clickhouse-prod", rig={"version": "0.96.0"}
+    ),
     "Datadog away": Case(story=stories.datadog_away, profile="clickhouse-prod"),
     "lost answers": Case(story=stories.lost_answers),
     "full queue": Case(story=stories.full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}),
@@ -103,7 +105,7 @@ def received(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
     [
         *("outage", "start in an outage", "password", "other settings", "end", "downgrade", "Datadog away"),
         "downgrade for SigNoz",
-        "Datadog's own exporter",
+        "Datadog exporter of 0.96.0",
     ],
 )
 def test_what_is_acknowledged_is_stored(told: Told, case: str) -> None:
