@@ -66,11 +66,10 @@ class StoppableServer(ThreadingHTTPServer):
             return
         self.shutdown()
         thread.join()
-        address = self.server_address
-        self.socket.close()  # with it go the connections that nobody accepted yet
-        self.socket = socket.socket(self.address_family, self.socket_type)
-        self.server_address = address
+        # Bound before the old one lets go: in between somebody else could be given the port.
+        old, self.socket = self.socket, socket.socket(self.address_family, self.socket_type)
         self.server_bind()
+        old.close()  # with it go the connections that nobody accepted yet
         with self._guard:
             connections = tuple(self._open)
         for connection in connections:
@@ -85,6 +84,7 @@ class StoppableServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind, without the look-up of this machine's name that HTTPServer adds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
 
