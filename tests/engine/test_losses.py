@@ -63,7 +63,6 @@ CASES = {
     "Datadog away": Case(story=stories.datadog_away, profile="clickhouse-prod"),
     "lost answers": Case(story=stories.lost_answers),
     "full queue": Case(story=stories.full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}),
-    "full disk": Case(story=stories.full_queue, rig={"disk": 4 << 20}),
     "damaged queue": Case(story=stories.damaged_queue),
     "control": Case(story=stories.kill_in_an_outage, rig={"change": in_memory}),
 }
@@ -131,14 +130,6 @@ def test_what_a_full_queue_does_not_take_is_refused_and_the_rest_is_stored(told:
 
     assert sum(one.tries_again for one in accounts) > 0
     assert lost(accounts) == {}
-
-
-def test_a_full_disk_refuses_signals_and_is_over_when_the_backend_is_back(told: Told) -> None:
-    """Ask for no more: some of what was acknowledged may be lost, which `python -m benchmarks losses` counts."""
-    accounts = told("full disk")
-
-    assert sum(one.tries_again for one in accounts) > 0
-    assert all(one.stored > one.lost for one in accounts)
 
 
 def test_signals_whose_answer_was_lost_are_stored_again_and_counted(told: Told) -> None:
