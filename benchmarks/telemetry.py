@@ -94,10 +94,12 @@ def as_the_seed(name: str) -> Change:
 
 
 CANDIDATES = (
-    Candidate(name="seed's file", profile="file", version=OLD, change=as_the_seed("file")),
+    Candidate(name="seed's file for files", profile="file", version=OLD, change=as_the_seed("file")),
     Candidate(name="file", profile="file", version=OLD),
     Candidate(name="file", profile="file"),
-    Candidate(name="seed's file", profile="clickhouse", version=OLD, change=as_the_seed("clickhouse")),
+    Candidate(
+        name="seed's file for ClickHouse", profile="clickhouse", version=OLD, change=as_the_seed("clickhouse")
+    ),
     Candidate(name="clickhouse", profile="clickhouse", version=OLD),
     Candidate(name="clickhouse", profile="clickhouse"),
     Candidate(name="clickhouse, fsync: false", profile="clickhouse", change=without_flushing),
