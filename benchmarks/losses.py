@@ -53,7 +53,7 @@ class Scenario:
 
 
 _TINY = otel.Backlog(outage_seconds=1)
-_SMALL_DISK = 4 << 20
+_SMALL_DISK = {"disk": 64 << 20}
 _IN_MEMORY = {"change": in_memory}
 _DOWN = f"ClickHouse down for {LONG:.0f} s"
 _KILLS = f"SIGKILL, {stories.KILLS} times"
@@ -83,6 +83,18 @@ PROMISED = (
     Scenario(name="ClickHouse too slow: 12 s for an answer", story=stories.too_slow),
     Scenario(name="ClickHouse stores, and its answer is lost", story=stories.lost_answers),
     Scenario(name="queue full in an outage", story=stories.full_queue, rig={"backlog": _TINY}),
+    Scenario(
+        name="the same, SIGTERM, then started", story=stories.restart_with_a_full_queue, rig={"backlog": _TINY}
+    ),
+    Scenario(name="queue's disk full in an outage", story=stories.full_disk, rig=_SMALL_DISK),
+    Scenario(name="the same, SIGKILL, then started", story=stories.full_disk_and_kill, rig=_SMALL_DISK),
+    Scenario(name="queue's disk full, the reserve taken, too", story=stories.taken_disk, rig=_SMALL_DISK),
+    Scenario(
+        name="the same, SIGTERM, started when there is room",
+        story=stories.restart_on_a_taken_disk,
+        rig=_SMALL_DISK,
+    ),
+    Scenario(name="SIGKILL in an outage, again while it starts", story=stories.kills_while_starting),
     Scenario(name="restarted with other settings", story=stories.reconfigure),
     Scenario(name="ClickHouse's password rotated", story=stories.rotate),
     Scenario(name="0.96.0, then 0.149.0", story=stories.upgrade, version=OLD),
@@ -97,8 +109,6 @@ CONTROL = (
 )
 NOT_PROMISED = (
     Scenario(name="0.96.0, SIGTERM in an outage, then 0.149.0", story=stories.upgrade_in_an_outage, version=OLD),
-    Scenario(name="queue's disk full in an outage", story=stories.full_queue, rig={"disk": _SMALL_DISK}),
-    Scenario(name="SIGKILL in an outage, again while it starts", story=stories.kills_while_starting),
     Scenario(name="spans' queue damaged: nonsense from the third page on", story=stories.damaged_queue),
     Scenario(name="spans' queue damaged: nonsense all over", story=stories.destroyed_queue),
     Scenario(name="SIGTERM right after the last signal", story=stories.end, profile="file"),

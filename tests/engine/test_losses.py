@@ -41,6 +41,7 @@ class Case:
             return rig.settle()
 
 
+ON_A_DISK = {"disk": 64 << 20}
 CASES = {
     "outage": Case(story=stories.outage),
     "start in an outage": Case(story=stories.start_in_an_outage),
@@ -63,6 +64,13 @@ CASES = {
     "Datadog away": Case(story=stories.datadog_away, profile="clickhouse-prod"),
     "lost answers": Case(story=stories.lost_answers),
     "full queue": Case(story=stories.full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}),
+    "restart with a full queue": Case(
+        story=stories.restart_with_a_full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}
+    ),
+    "full disk": Case(story=stories.full_disk, rig=ON_A_DISK),
+    "full disk and kill": Case(story=stories.full_disk_and_kill, rig=ON_A_DISK),
+    "taken disk": Case(story=stories.taken_disk, rig=ON_A_DISK),
+    "restart on a taken disk": Case(story=stories.restart_on_a_taken_disk, rig=ON_A_DISK),
     "damaged queue": Case(story=stories.damaged_queue),
     "control": Case(story=stories.kill_in_an_outage, rig={"change": in_memory}),
 }
@@ -125,8 +133,17 @@ def test_a_queue_that_the_old_version_cannot_read_keeps_it_from_starting_and_los
     assert lost(received(told("refused downgrade"))) == {}
 
 
-def test_what_a_full_queue_does_not_take_is_refused_and_the_rest_is_stored(told: Told) -> None:
-    accounts = told("full queue")
+@pytest.mark.parametrize("case", ["full queue", "restart with a full queue"])
+def test_what_a_full_queue_does_not_take_is_refused_and_the_rest_is_stored(told: Told, case: str) -> None:
+    accounts = told(case)
+
+    assert sum(one.tries_again for one in accounts) > 0
+    assert lost(accounts) == {}
+
+
+@pytest.mark.parametrize("case", ["full disk", "full disk and kill", "taken disk", "restart on a taken disk"])
+def test_a_full_disk_refuses_signals_and_loses_none_that_it_took(told: Told, case: str) -> None:
+    accounts = told(case)
 
     assert sum(one.tries_again for one in accounts) > 0
     assert lost(accounts) == {}

@@ -38,6 +38,10 @@ func components() (otelcol.Factories, error) {
 	}
 	otlp := component.MustNewType("otlp")
 	factories.Receivers[otlp] = startedLast(factories.Receivers[otlp])
+	for _, name := range []string{"file_log", "filelog"} { // now and before
+		logFiles := component.MustNewType(name)
+		factories.Receivers[logFiles] = readAgain{factories.Receivers[logFiles]}
+	}
 
 	factories.Processors, err = otelcol.MakeFactoryMap[processor.Factory](
 		memorylimiterprocessor.NewFactory(),
@@ -68,5 +72,7 @@ func components() (otelcol.Factories, error) {
 	if err != nil {
 		return otelcol.Factories{}, err
 	}
+	storage := component.MustNewType("file_storage")
+	factories.Extensions[storage] = lossless(factories.Extensions[storage])
 	return factories, nil
 }

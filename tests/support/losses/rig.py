@@ -39,6 +39,7 @@ REQUESTS_RATE = 10
 PADDING = 600
 """Characters that bring a span to about a thousand bytes."""
 MEMORY_MIB = 512
+PAGE = 4096
 LONGEST_STILLSTAND = 60.0
 """Seconds without any signal stored after which none is expected: longer than the longest wait between retries."""
 REPLICA = "replica-1"
@@ -83,6 +84,7 @@ class Rig:
         with self._held:
             self.place = self._held.enter_context(place(self.folder))
             self.queues = Path(self.place.queue_directory)
+            self._something_else = self.queues / "something else"
             self._lines_file = Path(self.place.log_directory, REPLICA, "Letta.log")
             self._lines_file.parent.mkdir()
             if self._disk is not None:
@@ -154,6 +156,16 @@ class Rig:
             for name in names or self.backends:
                 away.enter_context(self.backends[name].away())
             yield
+
+    def fill_disk(self) -> None:
+        """Take what room is left on the queues' disk, for a file that is none of the collector's."""
+        with suppress(OSError), self._something_else.open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(PAGE))
+
+    def free_disk(self) -> None:
+        """Give it back."""
+        self._something_else.unlink()
 
     def start(self, **composed: Any) -> None:
         """Start the collector, with other arguments of `otel.compose` from now on."""

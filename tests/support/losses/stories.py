@@ -18,6 +18,8 @@ KILLS = 3
 LONGEST_WAIT = 60.0
 RETRIEVING = "Fetching items left for dispatch by consumers"
 """What the collector's log says when it starts to put back what was on its way when it was killed."""
+RESERVE = "reserve"
+"""The file for which the collector keeps room on its queues' disk."""
 PAGE = 4096
 """Bytes of a page of a queue's file."""
 TIMED_OUT = 12.0
@@ -113,6 +115,57 @@ def full_queue(rig: Rig, seconds: float) -> None:
     with rig.away():
         _wait_until(lambda: rig.refused() > 0)
         time.sleep(seconds)
+    rig.go_on()
+
+
+def restart_with_a_full_queue(rig: Rig, seconds: float) -> None:
+    """End the collector in order (SIGTERM) while its queues refuse what comes, and start it."""
+    rig.begin()
+    with rig.away():
+        _wait_until(lambda: rig.refused() > 0)
+        time.sleep(seconds)
+        rig.restart()
+    rig.go_on()
+
+
+def full_disk(rig: Rig, seconds: float) -> None:
+    """Let something else take all room on the queues' disk in an outage, and keep it."""
+    rig.begin()
+    with rig.away():
+        rig.go_on(seconds)
+        rig.fill_disk()
+        _wait_until(lambda: rig.refused() > 0)
+        time.sleep(seconds)
+    rig.go_on()
+
+
+def full_disk_and_kill(rig: Rig, seconds: float) -> None:
+    """Do so, kill the collector, and start it before there is room again."""
+    rig.begin()
+    with rig.away():
+        rig.go_on(seconds)
+        rig.fill_disk()
+        _wait_until(lambda: rig.refused() > 0)
+        _kill_and_start(rig)
+        time.sleep(seconds)
+    rig.go_on()
+
+
+def taken_disk(rig: Rig, seconds: float) -> None:
+    """Let something else take even what the collector keeps back, and give it back some time after the outage."""
+    _take_disk(rig, seconds)
+    time.sleep(seconds)
+    rig.free_disk()
+    rig.go_on()
+
+
+def restart_on_a_taken_disk(rig: Rig, seconds: float) -> None:
+    """Let something else take even what the collector keeps back, and end it in order while it waits for room."""
+    _take_disk(rig, seconds)
+    time.sleep(seconds)
+    rig.collector.stop()
+    rig.free_disk()
+    rig.start()
     rig.go_on()
 
 
@@ -235,6 +288,16 @@ def _one_away(rig: Rig, seconds: float, *, away: str, other: str) -> None:
         rig.go_on(seconds)
         rig.finish()
         rig.wait_stored(other)
+
+
+def _take_disk(rig: Rig, seconds: float) -> None:
+    rig.begin()
+    with rig.away():
+        rig.go_on(seconds)
+        rig.fill_disk()
+        (rig.queues / RESERVE).unlink()
+        rig.fill_disk()
+        _wait_until(lambda: rig.refused() > 0)
 
 
 def _damage(rig: Rig, seconds: float, *, kept: int) -> None:
