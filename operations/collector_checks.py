@@ -11,7 +11,7 @@ from typing import Any
 
 from operations import collector_metrics
 from operations.checks import Check, broken, note, ok
-from operations.collector_metrics import Exporter, MetricsUnreadableError
+from operations.collector_metrics import Metrics, MetricsUnreadableError
 from operations.engine import Container, Engine
 
 NAME = "telemetry"
@@ -64,7 +64,7 @@ def check(
     *,
     stack: str,
     clean: Callable[[str], str],
-    read: Callable[[str], tuple[Exporter, ...]] = collector_metrics.read,
+    read: Callable[[str], Metrics] = collector_metrics.read,
     now: datetime | None = None,
 ) -> Check:
     """Say what collectors of a deployed stack cannot deliver, and why; `clean` takes secrets out of a message."""
@@ -73,7 +73,7 @@ def check(
     if not url or not collectors:
         return ok(NAME, "not up")
     try:
-        exporters = read(str(url))
+        metrics = read(str(url))
     except MetricsUnreadableError as error:
         return broken(
             NAME, f"the collector's metrics cannot be read at {url}: {error}", f"`make up STACK={stack}`"
@@ -86,7 +86,10 @@ def check(
             words, cure = _explain(name, clean(message), stack)
             found.append(words)
             cures.append(cure)
-    for exporter in exporters:
+    if metrics.disk_full:
+        found.append("the disk of the collector's queues is full: signals are refused, what waits is kept")
+        cures.append("make room on the disk of Docker's engine (`docker system df`)")
+    for exporter in metrics.exporters:
         place, where, _ = _destination(exporter.name)
         if exporter.lost:
             found.append(f"{exporter.name} lost {exporter.lost} signals: its queue was full")
@@ -96,10 +99,12 @@ def check(
             cures.append(f"look at letta:{where} and its secret")
     if found:
         return broken(NAME, "; ".join(dict.fromkeys(found)), *dict.fromkeys(cures))
-    waiting = [f"{one.name} {one.waiting:.0%}" for one in exporters if one.waiting > FULL_ENOUGH]
+    waiting = [f"{one.name} {one.waiting:.0%}" for one in metrics.exporters if one.waiting > FULL_ENOUGH]
     if waiting:
         return note(NAME, f"queues fill: {', '.join(waiting)}", "`docker logs` of the collector says why")
-    return ok(NAME, f"{outputs.get('telemetryProfile')}: {sum(one.sent for one in exporters)} signals delivered")
+    return ok(
+        NAME, f"{outputs.get('telemetryProfile')}: {sum(one.sent for one in metrics.exporters)} signals delivered"
+    )
 
 
 def _reasons(log: str, now: datetime) -> dict[str, str]:

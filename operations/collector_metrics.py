@@ -36,18 +36,30 @@ class Exporter:
     """Part of the queue that is used, from 0 to 1."""
 
 
-def exporters(text: str) -> tuple[Exporter, ...]:
-    """Give the exporters that metrics in Prometheus' text format name, in order of their names."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metrics:
+    """What one collector says of itself."""
+
+    exporters: tuple[Exporter, ...] = ()
+    """In order of their names."""
+    disk_full: bool = False
+    """Signals are refused because there is no room for them; only our builds tell."""
+
+
+def parse(text: str) -> Metrics:
+    """Read metrics in Prometheus' text format."""
     counted: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    disk_full = False
     for counter, labels, value in _SAMPLE.findall(text):
         name = dict(_LABEL.findall(labels)).get("exporter")
         if name:
             counted[name][counter] += float(value)
+        disk_full |= counter == "queue_disk_full" and float(value) > 0
 
     def number(name: str, kind: str) -> int:
         return int(sum(counted[name][f"exporter_{kind}_{unit}"] for unit in UNITS.values()))
 
-    return tuple(
+    exporters = tuple(
         Exporter(
             name=name,
             sent=number(name, "sent"),
@@ -57,9 +69,10 @@ def exporters(text: str) -> tuple[Exporter, ...]:
         )
         for name in sorted(counted)
     )
+    return Metrics(exporters=exporters, disk_full=disk_full)
 
 
-def read(url: str) -> tuple[Exporter, ...]:
+def read(url: str) -> Metrics:
     """Ask a collector for its metrics.
 
     Raises:
@@ -72,4 +85,4 @@ def read(url: str) -> tuple[Exporter, ...]:
             text: str = response.read().decode(errors="replace")
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         raise MetricsUnreadableError(str(getattr(error, "reason", error))) from None
-    return exporters(text)
+    return parse(text)

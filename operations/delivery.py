@@ -121,7 +121,7 @@ def _sent(metrics_url: str, exporter: str, before: int) -> Found:
 
     def found() -> bool:
         try:
-            now = {one.name: one.sent for one in collector_metrics.read(metrics_url)}
+            now = {one.name: one.sent for one in collector_metrics.read(metrics_url).exporters}
         except collector_metrics.MetricsUnreadableError as error:
             raise NotYetError(str(error)) from None
         return now.get(exporter, 0) > before
@@ -163,7 +163,7 @@ def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: 
         )
     url = str(outputs["collectorMetricsUrl"])
     try:
-        exporters = collector_metrics.read(url)
+        exporters = collector_metrics.read(url).exporters
     except collector_metrics.MetricsUnreadableError:
         exporters = ()
     for name, words in (("datadog", "Datadog"), ("otlp/signoz", "SigNoz")):

@@ -20,7 +20,7 @@ import yaml
 import otel
 from otel.clickhouse import statements
 from otel.profiles import OFTEN
-from tests.support import collector, grafana, promtool
+from tests.support import collector, grafana, promtool, small_disk
 from tests.support.clickhouse import ClickHouse, Fault
 from tests.support.letta_telemetry import Telemetry
 from tests.support.otlp import Generator
@@ -42,6 +42,7 @@ class Watched:
 
     def __init__(self, running: collector.Collector, generator: Generator, place: otel.Place) -> None:
         self.running, self._generator = running, generator
+        self.queues = Path(place.queue_directory)
         self.otlp = f"http://127.0.0.1:{place.http_port}"
         self._metrics = f"http://127.0.0.1:{place.metrics_port}/metrics"
 
@@ -72,9 +73,16 @@ def total(metrics: dict[str, float], name: str) -> float:
 
 @contextmanager
 def watched(
-    folder: Path, profile: otel.Profile, destinations: otel.Destinations, **composed: Any
+    folder: Path,
+    profile: otel.Profile,
+    destinations: otel.Destinations,
+    *,
+    disk: int | None = None,
+    **composed: Any,
 ) -> Iterator[Watched]:
     with collector.place(folder) as place, ExitStack() as held:
+        if disk is not None:
+            held.enter_context(small_disk.small_disk(Path(place.queue_directory), disk))
         for name in otel.secret_names(profile):
             (folder / "secrets" / name).write_text(otel.secret_file(PASSWORD))
         configuration = otel.compose(profile, place=place, destinations=destinations, **composed)
@@ -248,6 +256,24 @@ def refusing() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.stop(None).wait()
+
+
+def test_a_full_disk_is_noticed_until_there_is_room(tmp_path: Path, clickhouse: ClickHouse) -> None:
+    timeline = Timeline()
+    with (
+        clickhouse.failing(Fault.UNAVAILABLE),
+        watched(tmp_path, QUICK, to(clickhouse), disk=64 << 20) as one,
+    ):
+        timeline.show(one.scrape(), minutes=2)
+        timeline.expect(set())
+        small_disk.fill(one.queues)
+        one.send(count=100, patience=1)
+        timeline.show(one.scrape(), minutes=3)
+        timeline.expect({"LettaCollectorDiskFull", "LettaCollectorCannotQueue", "LettaCollectorRefusesData"})
+        small_disk.free(one.queues)
+        timeline.show(one.scrape_when(lambda metrics: total(metrics, "otelcol_queue_disk_full") == 0), minutes=6)
+        timeline.expect(set())
+    timeline.check(RULES, folder=tmp_path)
 
 
 def test_too_little_memory_is_noticed(tmp_path: Path, clickhouse: ClickHouse) -> None:

@@ -180,10 +180,11 @@ class _Metrics(BaseHTTPRequestHandler):
             1,
             "clickhouse/traces could not put 1 spans into its queue",
         ),
+        ('otelcol_queue_disk_full{otel_scope_name="collector"} 1\n', 1, "the disk of the queues is full"),
     ],
-    ids=["delivers", "idle", "stuck", "loses"],
+    ids=["delivers", "idle", "stuck", "loses", "full disk"],
 )
-def test_a_watch_fails_only_when_something_is_lost_or_nothing_is_delivered(
+def test_a_watch_fails_only_when_something_is_lost_or_refused_or_nothing_is_delivered(
     job: Job, host_address: str, metrics: str, code: int, words: str
 ) -> None:
     server = StoppableServer((EVERYWHERE, 0), _Metrics, metrics)

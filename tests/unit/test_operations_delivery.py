@@ -13,7 +13,7 @@ from pytest_httpserver import HTTPServer
 import otel
 from operations import collector_checks, delivery
 from operations.checks import Check, CheckState
-from operations.collector_metrics import Exporter, MetricsUnreadableError, exporters
+from operations.collector_metrics import Exporter, Metrics, MetricsUnreadableError, parse
 from operations.failure import OperationError
 from otel.clickhouse import statements
 from tests.support.certificates import Authority
@@ -38,7 +38,7 @@ OUTPUTS = {"collectorMetricsUrl": "http://localhost:8888/metrics", "telemetryPro
 
 
 def test_a_collectors_counters_are_read_by_exporter() -> None:
-    assert exporters(METRICS) == (
+    assert parse(METRICS).exporters == (
         Exporter(name="clickhouse/logs", sent=7),
         Exporter(name="clickhouse/traces", sent=120, lost=2, waiting=0.75),
         Exporter(name="otlp/signoz-traces", refused=3),
@@ -57,14 +57,14 @@ def log_line(exporter: str, error: str, *, old: bool = False, key: str = "otelco
     return json.dumps(entry)
 
 
-def checked(*log: str, found: tuple[Exporter, ...] = ()) -> Check:
+def checked(*log: str, found: tuple[Exporter, ...] = (), disk_full: bool = False) -> Check:
     return collector_checks.check(
         OUTPUTS,
         FakeEngine(logs={"c": "\n".join(log)}),
         [container("letta-dev-collector", id="c", service="collector")],
         stack="dev",
         clean=lambda text: text.replace("hidden", "***"),
-        read=lambda _: found,
+        read=lambda _: Metrics(exporters=found, disk_full=disk_full),
         now=NOW,
     )
 
@@ -127,6 +127,14 @@ def test_what_was_lost_or_refused_for_good_is_broken() -> None:
     assert "SigNoz refused 7 signals for good" in found.detail
 
 
+def test_a_full_disk_is_broken() -> None:
+    found = checked(disk_full=parse('otelcol_queue_disk_full{otel_scope_name="collector"} 1').disk_full)
+
+    assert found.state is CheckState.BROKEN
+    assert "disk of the collector's queues is full" in found.detail
+    assert "docker system df" in " ".join(found.cure)
+
+
 def test_a_queue_that_fills_is_noted_before_anything_is_lost() -> None:
     found = checked(found=(Exporter(name="clickhouse/traces", waiting=0.75),))
 
@@ -141,7 +149,7 @@ def test_a_collector_that_delivers_is_well() -> None:
 
 
 def test_a_collector_whose_metrics_cannot_be_read_is_broken() -> None:
-    def read(_: str) -> tuple[Exporter, ...]:
+    def read(_: str) -> Metrics:
         raise MetricsUnreadableError("connection refused")
 
     found = collector_checks.check(

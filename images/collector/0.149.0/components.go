@@ -64,6 +64,12 @@ func components() (otelcol.Factories, error) {
 		return otelcol.Factories{}, err
 	}
 
+	for name, factory := range factories.Exporters {
+		if name.String() != "file" { // it has no queue
+			factories.Exporters[name] = refusing{factory}
+		}
+	}
+
 	factories.Extensions, err = otelcol.MakeFactoryMap[extension.Factory](
 		healthcheckextension.NewFactory(),
 		filestorage.NewFactory(),

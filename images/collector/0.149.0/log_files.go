@@ -35,11 +35,12 @@ type readAgain struct {
 func (f readAgain) CreateLogs(
 	ctx context.Context, set receiver.Settings, config component.Config, next consumer.Logs,
 ) (receiver.Logs, error) {
-	refused.forget(set.ID) // of one that ended, when a configuration is read again
+	id := component.NewIDWithName(component.MustNewType("filelog"), set.ID.Name()) // as it names its storage
+	refused.forget(id)                                                             // of one that ended, when a configuration is read again
 	watched, err := consumer.NewLogs(
 		func(ctx context.Context, logs plog.Logs) error {
 			err := next.ConsumeLogs(ctx, logs)
-			refused.note(set.ID, logs, err)
+			refused.note(id, logs, err)
 			return err
 		}, consumer.WithCapabilities(next.Capabilities()))
 	if err != nil {

@@ -3,33 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"math/rand"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
-	"go.uber.org/zap"
-)
-
-// What is kept back of the disk: enough to rewrite the pages of a few large requests, which a queue does whenever it
-// notes something about one of them. Where there is less room than that, it is as much as there is.
-const (
-	mostReserve  = 32 << 20
-	leastReserve = 4 << 20
-)
-
-const (
-	retryInterval   = time.Second
-	warningInterval = time.Minute
 )
 
 // lossless makes file_storage keep requests where an exporter's queue would drop them.
@@ -49,7 +30,7 @@ func lossless(factory extension.Factory) extension.Factory {
 			directory := config.(*filestorage.Config).Directory
 			return &queues{
 				Extension: made.(storage.Extension),
-				disk:      &disk{reserve: filepath.Join(directory, "reserve"), logger: set.Logger},
+				disk:      &disk{reserve: filepath.Join(directory, "reserve"), telemetry: set.TelemetrySettings},
 			}, nil
 		},
 		factory.Stability(),
@@ -66,19 +47,20 @@ func (q *queues) Start(ctx context.Context, host component.Host) error {
 	if err := q.Extension.Start(ctx, host); err != nil {
 		return err
 	}
-	q.disk.start()
-	return nil
+	return q.disk.start()
 }
 
 func (q *queues) Shutdown(ctx context.Context) error {
-	if q.disk.stop != nil { // it was started
-		q.disk.stop()
-	}
-	return q.Extension.Shutdown(ctx)
+	return errors.Join(q.disk.stop(), q.Extension.Shutdown(ctx))
 }
 
-func (q *queues) GetClient(ctx context.Context, kind component.Kind, id component.ID, name string) (storage.Client, error) {
-	client, err := q.Extension.GetClient(ctx, kind, id, name)
+func (q *queues) GetClient(
+	ctx context.Context, kind component.Kind, id component.ID, name string,
+) (client storage.Client, err error) {
+	err = q.disk.keep(func() (err error) { // a file is made, or read by a transaction that writes
+		client, err = q.Extension.GetClient(ctx, kind, id, name)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -96,10 +78,18 @@ func (q *queues) GetClient(ctx context.Context, kind component.Kind, id componen
 type queue struct {
 	storage.Client
 	disk *disk
+	// opened says that the queue gives requests out: what it removes from now on is delivered.
+	opened bool
 	// moving is what is still to be removed of requests that are written anew.
 	moving []*storage.Operation
 	// ended says that nothing is written any more: the file stays as it is for the next start.
 	ended bool
+}
+
+func (q *queue) Get(ctx context.Context, key string) ([]byte, error) {
+	operation := storage.GetOperation(key)
+	err := q.Batch(ctx, operation)
+	return operation.Value, err
 }
 
 func (q *queue) Set(ctx context.Context, key string, value []byte) error {
@@ -114,23 +104,27 @@ func (q *queue) Batch(ctx context.Context, operations ...*storage.Operation) err
 	if q.ended {
 		return syscall.ENOSPC
 	}
-	if onlyRemoves(operations) {
+	if !q.opened && onlyRemoves(operations) {
 		return q.putOff(ctx, operations)
 	}
-	adds := holdsRequest(operations)
-	moves := adds && len(q.moving) > 0
-	if moves {
-		operations = append(operations, q.moving[0])
+	adds, notes := changes(operations)
+	moved := 0
+	switch {
+	case adds && len(q.moving) > 0:
+		moved = 1
+	case adds:
+		return q.disk.take(ctx, func() error { return q.Client.Batch(ctx, operations...) })
+	case notes:
+		q.opened = true
+		moved = len(q.moving) // what could not be read, and is not written anew
 	}
-	write := func() error { return q.Client.Batch(ctx, operations...) }
-	if adds && !moves {
-		return q.disk.take(write)
+	operations = append(operations, q.moving[:moved]...)
+	err := q.disk.keep(func() error { return q.Client.Batch(ctx, operations...) })
+	if err == nil {
+		q.moving = q.moving[moved:]
+		q.disk.freed(operations)
 	}
-	err := q.disk.keep(write)
-	if moves && err == nil {
-		q.moving = q.moving[1:]
-	}
-	q.ended = isFull(err)
+	q.ended = isFull(err) || err != nil && moved > 0
 	return err
 }
 
@@ -162,149 +156,19 @@ func onlyRemoves(operations []*storage.Operation) bool {
 	return len(operations) > 0
 }
 
-func holdsRequest(operations []*storage.Operation) bool {
+// changes tells whether a request is written, and whether anything else is.
+func changes(operations []*storage.Operation) (adds, notes bool) {
 	for _, operation := range operations {
-		if operation.Type == storage.Set && isRequest(operation.Key) {
-			return true
+		if operation.Type == storage.Set {
+			adds = adds || isRequest(operation.Key)
+			notes = notes || !isRequest(operation.Key)
 		}
 	}
-	return false
+	return adds, notes
 }
 
 // isRequest tells a request's key, which is its index, from that of what is known of the queue.
 func isRequest(key string) bool {
 	_, err := strconv.ParseUint(key, 10, 64)
 	return err == nil
-}
-
-// disk is what all queues are on.
-type disk struct {
-	reserve string
-	logger  *zap.Logger
-	ending  context.Context
-	stop    context.CancelFunc
-
-	// full says that nothing is taken in until there is a reserve again.
-	full atomic.Bool
-	// mutex is held while the reserve is made or given away; for reading while something is written.
-	mutex  sync.RWMutex
-	tried  time.Time
-	warned time.Time
-}
-
-func (d *disk) start() {
-	// Told to end, a queue must not wait for room: whoever ends the collector waits for it.
-	d.ending, d.stop = signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	d.mutex.Lock()
-	defer d.mutex.Unlock()
-	d.refill()
-}
-
-// take writes what comes in, unless the disk is full.
-func (d *disk) take(write func() error) error {
-	if !d.hasRoom() {
-		return syscall.ENOSPC
-	}
-	err := d.write(write)
-	if isFull(err) {
-		d.mutex.Lock()
-		defer d.mutex.Unlock()
-		d.tried = time.Now()
-		d.filled()
-	}
-	return err
-}
-
-// keep writes what must not fail, with the reserve if need be, and waits for room if that is not enough.
-func (d *disk) keep(write func() error) error {
-	err := d.write(write)
-	for isFull(err) {
-		d.mutex.Lock()
-		d.filled()
-		if err = os.Remove(d.reserve); err != nil && !errors.Is(err, os.ErrNotExist) {
-			d.logger.Error("The reserve of the queues' disk cannot be used", zap.Error(err))
-		}
-		err = write()
-		d.mutex.Unlock()
-		if !isFull(err) {
-			break
-		}
-		select {
-		case <-d.ending.Done():
-			return err
-		case <-time.After(retryInterval):
-		}
-	}
-	return err
-}
-
-func (d *disk) write(write func() error) error {
-	d.mutex.RLock()
-	defer d.mutex.RUnlock()
-	return write()
-}
-
-func (d *disk) hasRoom() bool {
-	if !d.full.Load() {
-		return true
-	}
-	d.mutex.Lock()
-	defer d.mutex.Unlock()
-	if time.Since(d.tried) < retryInterval {
-		return false
-	}
-	d.refill()
-	return !d.full.Load()
-}
-
-func (d *disk) filled() {
-	d.full.Store(true)
-	if time.Since(d.warned) > warningInterval {
-		d.warned = time.Now()
-		d.logger.Error("The disk of the queues is full: what comes in is refused until there is room",
-			zap.String("directory", filepath.Dir(d.reserve)))
-	}
-}
-
-// refill keeps back what there is of the disk, and tells whether that is enough to take requests in.
-func (d *disk) refill() {
-	d.tried = time.Now()
-	size, err := fill(d.reserve)
-	switch {
-	case err == nil || isFull(err) && size >= leastReserve:
-		d.full.Store(false)
-	case isFull(err):
-		d.filled()
-		_ = os.Remove(d.reserve)
-	default:
-		d.full.Store(false) // writes may be possible all the same
-		d.logger.Error("Nothing can be kept back of the queues' disk: when it is full, signals are lost", zap.Error(err))
-	}
-}
-
-// fill gives the reserve all its bytes, or as many as there is room for, and says how many it has.
-func fill(path string) (size int64, err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	found, err := file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	// Not zeros: file systems that compress would keep no room for them.
-	chunk := make([]byte, 1<<20)
-	random := rand.New(rand.NewSource(time.Now().UnixNano()))
-	for size = found.Size(); size < mostReserve && err == nil; {
-		_, _ = random.Read(chunk)
-		var written int
-		written, err = file.Write(chunk[:min(len(chunk), int(mostReserve-size))])
-		size += int64(written)
-	}
-	return size, errors.Join(err, file.Sync())
-}
-
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

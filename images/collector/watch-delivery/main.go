@@ -68,8 +68,11 @@ func main() {
 	}
 }
 
-// losses names what was acknowledged and could not be kept.
+// losses names what could not be kept.
 func losses(now counters) string {
+	if now["queue_disk_full"][""] > 0 {
+		return "the disk of the queues is full, and signals are refused"
+	}
 	for _, unit := range words {
 		for exporter, number := range now["exporter_enqueue_failed_"+unit] {
 			if number > 0 {

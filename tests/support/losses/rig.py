@@ -30,6 +30,7 @@ from tests.support.losses.backends import Backend, InClickHouse, InDatadog, InFi
 from tests.support.losses.log_lines import LINES, LogLines
 from tests.support.otlp import LONGEST_FLOW, Flow, Generator
 from tests.support.otlp_items import Signal
+from tests.support.small_disk import small_disk
 
 RATES: Mapping[Signal, int] = {Signal.TRACES: 1000, Signal.METRICS: 250, Signal.LOGS: 250}
 """Signals a second, as `otel.Backlog` expects them: a quarter as many metrics and logs as spans."""
@@ -39,7 +40,6 @@ REQUESTS_RATE = 10
 PADDING = 600
 """Characters that bring a span to about a thousand bytes."""
 MEMORY_MIB = 512
-PAGE = 4096
 LONGEST_STILLSTAND = 60.0
 """Seconds without any signal stored after which none is expected: longer than the longest wait between retries."""
 REPLICA = "replica-1"
@@ -84,11 +84,10 @@ class Rig:
         with self._held:
             self.place = self._held.enter_context(place(self.folder))
             self.queues = Path(self.place.queue_directory)
-            self._something_else = self.queues / "something else"
             self._lines_file = Path(self.place.log_directory, REPLICA, "Letta.log")
             self._lines_file.parent.mkdir()
             if self._disk is not None:
-                self._held.enter_context(_file_system(self.queues, self._disk))
+                self._held.enter_context(small_disk(self.queues, self._disk))
             for backend in self._made():
                 self._held.enter_context(backend)
                 self.backends[backend.name] = backend
@@ -156,16 +155,6 @@ class Rig:
             for name in names or self.backends:
                 away.enter_context(self.backends[name].away())
             yield
-
-    def fill_disk(self) -> None:
-        """Take what room is left on the queues' disk, for a file that is none of the collector's."""
-        with suppress(OSError), self._something_else.open("ab", buffering=0) as file:
-            while True:
-                file.write(bytes(PAGE))
-
-    def free_disk(self) -> None:
-        """Give it back."""
-        self._something_else.unlink()
 
     def start(self, **composed: Any) -> None:
         """Start the collector, with other arguments of `otel.compose` from now on."""
@@ -310,12 +299,3 @@ class Rig:
 
 def _tries_again(answers: Mapping[str, int]) -> int:
     return sum(times for answer, times in answers.items() if answer != "OK")
-
-
-@contextmanager
-def _file_system(folder: Path, size: int) -> Iterator[None]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "queues", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)

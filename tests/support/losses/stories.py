@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import otel
+from tests.support import small_disk
 from tests.support.clickhouse import Fault
 from tests.support.losses.rig import Rig
 
@@ -133,7 +134,7 @@ def full_disk(rig: Rig, seconds: float) -> None:
     rig.begin()
     with rig.away():
         rig.go_on(seconds)
-        rig.fill_disk()
+        small_disk.fill(rig.queues)
         _wait_until(lambda: rig.refused() > 0)
         time.sleep(seconds)
     rig.go_on()
@@ -144,7 +145,7 @@ def full_disk_and_kill(rig: Rig, seconds: float) -> None:
     rig.begin()
     with rig.away():
         rig.go_on(seconds)
-        rig.fill_disk()
+        small_disk.fill(rig.queues)
         _wait_until(lambda: rig.refused() > 0)
         _kill_and_start(rig)
         time.sleep(seconds)
@@ -155,7 +156,7 @@ def taken_disk(rig: Rig, seconds: float) -> None:
     """Let something else take even what the collector keeps back, and give it back some time after the outage."""
     _take_disk(rig, seconds)
     time.sleep(seconds)
-    rig.free_disk()
+    small_disk.free(rig.queues)
     rig.go_on()
 
 
@@ -164,7 +165,7 @@ def restart_on_a_taken_disk(rig: Rig, seconds: float) -> None:
     _take_disk(rig, seconds)
     time.sleep(seconds)
     rig.collector.stop()
-    rig.free_disk()
+    small_disk.free(rig.queues)
     rig.start()
     rig.go_on()
 
@@ -294,9 +295,9 @@ def _take_disk(rig: Rig, seconds: float) -> None:
     rig.begin()
     with rig.away():
         rig.go_on(seconds)
-        rig.fill_disk()
+        small_disk.fill(rig.queues)
         (rig.queues / RESERVE).unlink()
-        rig.fill_disk()
+        small_disk.fill(rig.queues)
         _wait_until(lambda: rig.refused() > 0)
 
 
