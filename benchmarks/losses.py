@@ -53,7 +53,7 @@ class Scenario:
 
 
 _TINY = otel.Backlog(outage_seconds=1)
-_SMALL_DISK = {"disk": 64 << 20}
+_SMALL_DISK = {"disk": 128 << 20}
 _IN_MEMORY = {"change": in_memory}
 _DOWN = f"ClickHouse down for {LONG:.0f} s"
 _KILLS = f"SIGKILL, {stories.KILLS} times"

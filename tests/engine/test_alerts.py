@@ -262,7 +262,7 @@ def test_a_full_disk_is_noticed_until_there_is_room(tmp_path: Path, clickhouse: 
     timeline = Timeline()
     with (
         clickhouse.failing(Fault.UNAVAILABLE),
-        watched(tmp_path, QUICK, to(clickhouse), disk=64 << 20) as one,
+        watched(tmp_path, QUICK, to(clickhouse), disk=128 << 20) as one,
     ):
         timeline.show(one.scrape(), minutes=2)
         timeline.expect(set())

@@ -41,7 +41,7 @@ class Case:
             return rig.settle()
 
 
-ON_A_DISK = {"disk": 64 << 20}
+ON_A_DISK = {"disk": 128 << 20}
 CASES = {
     "outage": Case(story=stories.outage),
     "start in an outage": Case(story=stories.start_in_an_outage),

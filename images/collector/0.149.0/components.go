@@ -65,9 +65,7 @@ func components() (otelcol.Factories, error) {
 	}
 
 	for name, factory := range factories.Exporters {
-		if name.String() != "file" { // it has no queue
-			factories.Exporters[name] = refusing{factory}
-		}
+		factories.Exporters[name] = refusing{factory}
 	}
 
 	factories.Extensions, err = otelcol.MakeFactoryMap[extension.Factory](

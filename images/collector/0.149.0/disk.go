@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand"
 	"os"
 	"os/signal"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 )
@@ -42,10 +42,10 @@ type disk struct {
 	ending    chan struct{}
 	stopped   chan struct{}
 
-	// full says that nothing is taken in.
+	// full says that there is no room beside the reserve.
 	full atomic.Bool
-	// room says that something was removed from a queue since nothing was taken in.
-	room atomic.Bool
+	// kept says that the reserve is there.
+	kept atomic.Bool
 	// mutex is held while the reserve is made or given away; for reading while something is written.
 	mutex  sync.RWMutex
 	tried  time.Time
@@ -53,11 +53,9 @@ type disk struct {
 }
 
 func (d *disk) start() (err error) {
-	d.ending, d.stopped = make(chan struct{}), make(chan struct{})
-	go d.listen()
 	meter := d.telemetry.MeterProvider.Meter("letta-platform.invalid/collector")
 	full, err := meter.Int64ObservableGauge("otelcol_queue_disk_full",
-		metric.WithDescription("1 while signals are refused because the disk of the queues is full"))
+		metric.WithDescription("1 while the disk of the queues is full, and signals are refused that do not fit into their files"))
 	if err != nil {
 		return err
 	}
@@ -72,9 +70,11 @@ func (d *disk) start() (err error) {
 	if err != nil {
 		return err
 	}
+	d.ending, d.stopped = make(chan struct{}), make(chan struct{})
+	go d.listen()
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	if !d.refill() {
+	if d.refill(); !d.kept.Load() {
 		d.filled()
 	}
 	return nil
@@ -103,30 +103,13 @@ func (d *disk) listen() {
 	}
 }
 
-// take writes what comes in, unless the disk is full.
-func (d *disk) take(ctx context.Context, write func() error) error {
-	if err := ctx.Err(); err != nil { // it waited too long: its sender sends it again
-		return err
-	}
-	if !d.hasRoom() {
-		return syscall.ENOSPC
-	}
-	err := d.write(write)
-	if isFull(err) {
-		d.mutex.Lock()
-		defer d.mutex.Unlock()
-		d.tried = time.Now()
-		d.filled()
-	}
-	return err
-}
-
 // keep writes what must not fail, with the reserve if need be, and waits for room if that is not enough.
 func (d *disk) keep(write func() error) error {
 	err := d.write(write)
 	for isFull(err) {
 		d.mutex.Lock()
 		d.filled()
+		d.kept.Store(false)
 		if err = os.Remove(d.reserve); err != nil && !errors.Is(err, os.ErrNotExist) {
 			d.telemetry.Logger.Error("The reserve of the queues' disk cannot be used", zap.Error(err))
 		}
@@ -144,43 +127,31 @@ func (d *disk) keep(write func() error) error {
 	return err
 }
 
-// freed says that there may be room in a queue's file, which never becomes smaller by itself.
-func (d *disk) freed(operations []*storage.Operation) {
-	for _, operation := range operations {
-		if operation.Type == storage.Delete {
-			d.room.Store(true)
-		}
-	}
-}
-
 func (d *disk) write(write func() error) error {
 	d.mutex.RLock()
 	defer d.mutex.RUnlock()
 	return write()
 }
 
-// hasRoom tells whether signals can be taken in, and looks for room when they could not a while ago.
-//
-// A queue counts what it could not write, until it is empty. So nothing is tried in vain.
+// hasRoom tells whether there is room beside the reserve, and looks for some when there was none a while ago.
 func (d *disk) hasRoom() bool {
 	if !d.full.Load() {
 		return true
 	}
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	if time.Since(d.tried) < retryInterval {
-		return !d.full.Load()
-	}
-	d.tried = time.Now()
-	if d.refill() && (d.room.Load() || d.hasMore()) {
-		d.full.Store(false)
+	if d.full.Load() && time.Since(d.tried) > retryInterval {
+		if d.refill(); d.kept.Load() && d.hasMore() {
+			d.full.Store(false)
+		}
+		d.tried = time.Now()
 	}
 	return !d.full.Load()
 }
 
 func (d *disk) filled() {
 	d.full.Store(true)
-	d.room.Store(false)
+	d.tried = time.Now()
 	if time.Since(d.warned) > warningInterval {
 		d.warned = time.Now()
 		d.telemetry.Logger.Error("The disk of the queues is full: what comes in is refused until there is room",
@@ -188,56 +159,69 @@ func (d *disk) filled() {
 	}
 }
 
-// refill keeps back what there is of the disk, and tells whether that is enough to take signals in.
-func (d *disk) refill() bool {
-	size, err := fill(d.reserve, mostReserve)
-	if isFull(err) {
-		if size -= leftForFiles; size >= leastReserve && os.Truncate(d.reserve, size) == nil {
-			return true
+// refill keeps back what there is of the disk. It never gives any of it back.
+func (d *disk) refill() {
+	size := int64(0)
+	if found, err := os.Stat(d.reserve); err == nil {
+		size = found.Size()
+	}
+	if more := min(mostReserve-size, d.available()-leftForFiles); more > 0 {
+		err := fill(d.reserve, size+more)
+		switch {
+		case err == nil:
+			size += more
+		case isFull(err): // less than it was said to be
+			_ = os.Truncate(d.reserve, size)
+		default: // the queues may be written all the same
+			d.telemetry.Logger.Error("Nothing is kept back of the queues' disk: when it is full, signals are lost",
+				zap.Error(err))
+			size = mostReserve
 		}
-		_ = os.Remove(d.reserve)
+	}
+	d.kept.Store(size >= leastReserve)
+}
+
+// hasMore tells whether there is as much room again as is kept back.
+func (d *disk) hasMore() bool {
+	if d.available() < mostReserve+leftForFiles {
 		return false
 	}
-	if err != nil { // the queues may be written all the same
-		d.telemetry.Logger.Error("Nothing is kept back of the queues' disk: when it is full, signals are lost",
-			zap.Error(err))
-	}
-	return true
-}
-
-// hasMore tells whether there is room beside the reserve.
-func (d *disk) hasMore() bool {
 	probe := d.reserve + ".probe"
+	_ = os.Remove(probe) // of one that was killed
 	defer func() { _ = os.Remove(probe) }()
-	_, err := fill(probe, leastReserve)
-	return !isFull(err)
+	return !isFull(fill(probe, mostReserve))
 }
 
-// fill makes a file as large as it is to be, or as there is room for, and says how large it is.
-func fill(path string, wanted int64) (size int64, err error) {
+// available gives the bytes that the disk says it has, which may be more than it gives.
+func (d *disk) available() int64 {
+	var found syscall.Statfs_t
+	if syscall.Statfs(filepath.Dir(d.reserve), &found) != nil {
+		return math.MaxInt64
+	}
+	return int64(min(found.Bavail*uint64(found.Bsize), math.MaxInt64))
+}
+
+// fill makes a file as large as it is to be.
+func fill(path string, wanted int64) (err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	found, err := file.Stat()
 	if err != nil {
-		return 0, err
-	}
-	size = found.Size()
-	if size >= wanted {
-		return size, nil
+		return err
 	}
 	// Not zeros: file systems that compress would keep no room for them.
 	chunk := make([]byte, mebibyte)
 	random := rand.New(rand.NewSource(time.Now().UnixNano()))
-	for size < wanted && err == nil {
+	for missing := wanted - found.Size(); missing > 0; missing -= mebibyte {
 		_, _ = random.Read(chunk)
-		var written int
-		written, err = file.Write(chunk[:min(mebibyte, wanted-size)])
-		size += int64(written)
+		if _, err = file.Write(chunk[:min(mebibyte, missing)]); err != nil {
+			return err
+		}
 	}
-	return size, errors.Join(err, file.Sync())
+	return file.Sync()
 }
 
 // isFull tells a full disk, also where an error was made a text of.

@@ -20,17 +20,17 @@ type refusing struct {
 
 func (f refusing) CreateTraces(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Traces, error) {
 	made, err := f.Factory.CreateTraces(ctx, set, config)
-	return &traces{Traces: made}, err
+	return &traces{Traces: made, place: place{name: queueName{set.ID, "traces"}}}, err
 }
 
 func (f refusing) CreateMetrics(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Metrics, error) {
 	made, err := f.Factory.CreateMetrics(ctx, set, config)
-	return &metrics{Metrics: made}, err
+	return &metrics{Metrics: made, place: place{name: queueName{set.ID, "metrics"}}}, err
 }
 
 func (f refusing) CreateLogs(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Logs, error) {
 	made, err := f.Factory.CreateLogs(ctx, set, config)
-	return &logs{Logs: made}, err
+	return &logs{Logs: made, place: place{name: queueName{set.ID, "logs"}}}, err
 }
 
 type traces struct {
@@ -39,8 +39,11 @@ type traces struct {
 }
 
 func (t *traces) Start(ctx context.Context, host component.Host) error {
+	if err := t.Traces.Start(ctx, host); err != nil {
+		return err
+	}
 	t.find(host)
-	return t.Traces.Start(ctx, host)
+	return nil
 }
 
 func (t *traces) ConsumeTraces(ctx context.Context, signals ptrace.Traces) error {
@@ -56,8 +59,11 @@ type metrics struct {
 }
 
 func (m *metrics) Start(ctx context.Context, host component.Host) error {
+	if err := m.Metrics.Start(ctx, host); err != nil {
+		return err
+	}
 	m.find(host)
-	return m.Metrics.Start(ctx, host)
+	return nil
 }
 
 func (m *metrics) ConsumeMetrics(ctx context.Context, signals pmetric.Metrics) error {
@@ -73,8 +79,11 @@ type logs struct {
 }
 
 func (l *logs) Start(ctx context.Context, host component.Host) error {
+	if err := l.Logs.Start(ctx, host); err != nil {
+		return err
+	}
 	l.find(host)
-	return l.Logs.Start(ctx, host)
+	return nil
 }
 
 func (l *logs) ConsumeLogs(ctx context.Context, signals plog.Logs) error {
@@ -84,21 +93,24 @@ func (l *logs) ConsumeLogs(ctx context.Context, signals plog.Logs) error {
 	return l.Logs.ConsumeLogs(ctx, signals)
 }
 
-// place is the disk of an exporter's queue.
+// place is where an exporter keeps its queue of a signal.
 type place struct {
-	disk *disk
+	name  queueName
+	queue *queue
 }
 
 func (p *place) find(host component.Host) {
-	for _, found := range host.GetExtensions() {
-		if queues, ok := found.(*queues); ok {
-			p.disk = queues.disk
+	for _, extension := range host.GetExtensions() {
+		if found, ok := extension.(*queues); ok {
+			if opened, ok := found.opened.Load(p.name); ok {
+				p.queue = opened.(*queue)
+			}
 		}
 	}
 }
 
 func (p *place) check() error {
-	if p.disk == nil || p.disk.hasRoom() {
+	if p.queue == nil || p.queue.hasRoom() {
 		return nil
 	}
 	return syscall.ENOSPC

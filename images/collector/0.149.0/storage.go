@@ -5,12 +5,15 @@ import (
 	"errors"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.uber.org/zap"
 )
 
 // lossless makes file_storage keep requests where an exporter's queue would drop them.
@@ -41,6 +44,14 @@ func lossless(factory extension.Factory) extension.Factory {
 type queues struct {
 	storage.Extension
 	disk *disk
+	// opened has the queues by their names.
+	opened sync.Map
+}
+
+// queueName is an exporter and one of its signals.
+type queueName struct {
+	exporter component.ID
+	signal   string
 }
 
 func (q *queues) Start(ctx context.Context, host component.Host) error {
@@ -66,7 +77,9 @@ func (q *queues) GetClient(
 	}
 	switch kind {
 	case component.KindExporter:
-		return &queue{Client: client, disk: q.disk}, nil
+		made := &queue{Client: client, disk: q.disk}
+		q.opened.Store(queueName{id, name}, made)
+		return made, nil
 	case component.KindReceiver:
 		return &offsets{Client: client, id: id}, nil
 	default:
@@ -82,6 +95,8 @@ type queue struct {
 	opened bool
 	// moving is what is still to be removed of requests that are written anew.
 	moving []*storage.Operation
+	// room says that something was removed since nothing could be added: a file never gets smaller by itself.
+	room atomic.Bool
 	// ended says that nothing is written any more: the file stays as it is for the next start.
 	ended bool
 }
@@ -113,7 +128,7 @@ func (q *queue) Batch(ctx context.Context, operations ...*storage.Operation) err
 	case adds && len(q.moving) > 0:
 		moved = 1
 	case adds:
-		return q.disk.take(ctx, func() error { return q.Client.Batch(ctx, operations...) })
+		return q.take(ctx, operations)
 	case notes:
 		q.opened = true
 		moved = len(q.moving) // what could not be read, and is not written anew
@@ -122,10 +137,41 @@ func (q *queue) Batch(ctx context.Context, operations ...*storage.Operation) err
 	err := q.disk.keep(func() error { return q.Client.Batch(ctx, operations...) })
 	if err == nil {
 		q.moving = q.moving[moved:]
-		q.disk.freed(operations)
+		if removes(operations) {
+			q.room.Store(true)
+		}
 	}
-	q.ended = isFull(err) || err != nil && moved > 0
+	if q.ended = isFull(err) || err != nil && moved > 0; q.ended {
+		q.disk.telemetry.Logger.Error("A queue is left as it is until the next start", zap.Error(err))
+	}
 	return err
+}
+
+// take writes what comes in, unless there is no room.
+func (q *queue) take(ctx context.Context, operations []*storage.Operation) error {
+	if q.disk.full.Load() {
+		if err := ctx.Err(); err != nil { // it waited too long: its sender sends it again
+			return err
+		}
+		if !q.hasRoom() {
+			return syscall.ENOSPC
+		}
+	}
+	err := q.disk.write(func() error { return q.Client.Batch(ctx, operations...) })
+	if isFull(err) {
+		q.room.Store(false)
+		q.disk.mutex.Lock()
+		defer q.disk.mutex.Unlock()
+		q.disk.filled()
+	}
+	return err
+}
+
+// hasRoom tells whether something can be added: to the disk, or to what the queue has of it.
+//
+// A queue counts what it could not write, until it is empty. So nothing is tried in vain.
+func (q *queue) hasRoom() bool {
+	return q.disk.hasRoom() || q.room.Load() && q.disk.kept.Load()
 }
 
 // putOff leaves requests where they are until they are written anew, in the order in which they are to be removed.
@@ -154,6 +200,15 @@ func onlyRemoves(operations []*storage.Operation) bool {
 		}
 	}
 	return len(operations) > 0
+}
+
+func removes(operations []*storage.Operation) bool {
+	for _, operation := range operations {
+		if operation.Type == storage.Delete {
+			return true
+		}
+	}
+	return false
 }
 
 // changes tells whether a request is written, and whether anything else is.
