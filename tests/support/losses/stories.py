@@ -133,9 +133,7 @@ def full_disk(rig: Rig, seconds: float) -> None:
     """Let something else take all room on the queues' disk in an outage, and keep it."""
     rig.begin()
     with rig.away():
-        rig.go_on(seconds)
-        small_disk.fill(rig.queues)
-        _wait_until(lambda: rig.refused() > 0)
+        _fill_disk(rig, seconds)
         time.sleep(seconds)
     rig.go_on()
 
@@ -144,9 +142,7 @@ def full_disk_and_kill(rig: Rig, seconds: float) -> None:
     """Do so, kill the collector, and start it before there is room again."""
     rig.begin()
     with rig.away():
-        rig.go_on(seconds)
-        small_disk.fill(rig.queues)
-        _wait_until(lambda: rig.refused() > 0)
+        _fill_disk(rig, seconds)
         _kill_and_start(rig)
         time.sleep(seconds)
     rig.go_on()
@@ -291,14 +287,18 @@ def _one_away(rig: Rig, seconds: float, *, away: str, other: str) -> None:
         rig.wait_stored(other)
 
 
+def _fill_disk(rig: Rig, seconds: float) -> None:
+    rig.go_on(seconds)
+    small_disk.fill(rig.queues)
+    _wait_until(lambda: rig.refused() > 0)
+
+
 def _take_disk(rig: Rig, seconds: float) -> None:
     rig.begin()
     with rig.away():
-        rig.go_on(seconds)
-        small_disk.fill(rig.queues)
+        _fill_disk(rig, seconds)
         (rig.queues / RESERVE).unlink()
         small_disk.fill(rig.queues)
-        _wait_until(lambda: rig.refused() > 0)
 
 
 def _damage(rig: Rig, seconds: float, *, kept: int) -> None:
