@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from operations import architecture_docs
-from operations.topology import ROOT, Topology, registered, topology
+from development import architecture_docs
+from development.topology import ROOT, Topology, registered, topology
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.build_logs import report_failed
+from operations.deploy.build_logs import report_failed
 
 pytestmark = pytest.mark.unit
 

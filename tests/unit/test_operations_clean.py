@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.clean import build_commands, clean_engine, clean_folders, our_records, unused_images
-from operations.engine import BuildRecord, Image
+from operations.engine.protocol import BuildRecord, Image
+from operations.verbs.clean import build_commands, clean_engine, clean_folders, our_records, unused_images
 from tests.unit.test_operations_engine import FakeEngine, container
 
 pytestmark = pytest.mark.unit

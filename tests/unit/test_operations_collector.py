@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 import otel
-from operations import command_line
-from operations.collector import environment
-from operations.collector.environment import Wanted
-from operations.collector.install import install
-from operations.collector.run import description, refuse_taken_ports
-from operations.collector.state import State
-from operations.failure import OperationError
+from operations.cli import main
+from operations.console.errors import OperationError
+from operations.host_collector import environment
+from operations.host_collector.environment import Wanted
+from operations.host_collector.install import install
+from operations.host_collector.run import description, refuse_taken_ports
+from operations.host_collector.state import State
 from toolchain import collector
 from toolchain.collector import Installation
 from toolchain.machine import detect
@@ -290,7 +290,7 @@ def test_an_unknown_version_ends_the_command_with_those_that_there_are(
     monkeypatch.setattr(sys, "argv", ["operations", "collector", verb])
 
     with pytest.raises(SystemExit) as ended:
-        command_line.main()
+        main.main()
 
     assert ended.value.code == 1
     assert f"one of: {', '.join(otel.VERSIONS)}" in capsys.readouterr().err

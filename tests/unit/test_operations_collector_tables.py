@@ -8,8 +8,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 import otel
-from operations.collector import tables
-from operations.failure import OperationError
+from operations.console.errors import OperationError
+from operations.host_collector import tables
 from otel.clickhouse import SCHEMA_VERSION, TABLES
 from tests.support.clickhouse import ClickHouse, Fault
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from operations import streaming
-from operations.event_log import EventLog, describe
-from operations.failure import OperationError
-from operations.hints import hints
-from operations.pulumi_cli import PulumiCli
-from operations.redaction import Redactor
+from operations.console import process
+from operations.console.errors import OperationError
+from operations.console.redaction import Redactor
+from operations.stack.event_log import EventLog, describe
+from operations.stack.known_errors import hints
+from operations.stack.pulumi_cli import PulumiCli
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +34,7 @@ def _event(kind: str, operation: str = "create", *, at: int = 100, custom: bool 
     return json.dumps({"sequence": 1, "timestamp": at, kind: {"metadata": metadata}}) + "\n"
 
 
-def _run(script: str, tmp_path: Path, **more: object) -> tuple[streaming.Ended, list[str]]:
+def _run(script: str, tmp_path: Path, **more: object) -> tuple[process.Ended, list[str]]:
     shown: list[str] = []
     arguments: dict[str, object] = {
         "directory": tmp_path,
@@ -42,7 +42,7 @@ def _run(script: str, tmp_path: Path, **more: object) -> tuple[streaming.Ended, 
         "show": shown.append,
         "when_silent": lambda _seconds: "still there",
     }
-    ended = streaming.run([sys.executable, "-uc", script], **{**arguments, **more})  # type: ignore[arg-type]
+    ended = process.run([sys.executable, "-uc", script], **{**arguments, **more})  # type: ignore[arg-type]
     return ended, shown
 
 
@@ -99,7 +99,7 @@ def test_an_interrupt_is_passed_on_once_and_the_program_ends_in_its_own_way(tmp_
 def test_a_program_that_does_not_end_is_ended_at_once_when_that_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streaming, "ONE_WISH_SECONDS", 0.0)
+    monkeypatch.setattr(process, "ONE_WISH_SECONDS", 0.0)
     script = (
         "import signal, sys\n"
         "signal.signal(signal.SIGINT, lambda *_: print('asked', flush=True))\n"
@@ -249,10 +249,16 @@ def test_very_short_values_and_no_values_change_nothing() -> None:
     assert Redactor()("text") == "text"
 
 
-def test_every_verb_has_help_and_an_unknown_one_fails() -> None:
+@pytest.mark.parametrize(
+    ("package", "verbs"),
+    [
+        ("operations", "up down status doctor traces collector env toolchain clean"),
+        ("development", "docs lock refresh-packages"),
+    ],
+)
+def test_every_verb_has_help_and_an_unknown_one_fails(package: str, verbs: str) -> None:
     root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", "operations"]
+    command = [sys.executable, "-m", package]
     helped = subprocess.run([*command, "--help"], cwd=root, capture_output=True, text=True, check=True)
-    verbs = "up down status doctor traces collector env toolchain clean docs lock refresh-packages"
     assert all(f"  {verb} " in helped.stdout for verb in verbs.split())
     assert subprocess.run([*command, "nonsense"], cwd=root, capture_output=True, check=False).returncode == 2

@@ -11,10 +11,11 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 import otel
-from operations import collector_checks, delivery
-from operations.checks import Check, CheckState
-from operations.collector_metrics import Exporter, Metrics, MetricsUnreadableError, parse
-from operations.failure import OperationError
+from operations.checks import telemetry
+from operations.checks.result import Check, CheckState
+from operations.console.errors import OperationError
+from operations.deploy import telemetry_probe
+from operations.telemetry.metrics import Exporter, Metrics, MetricsUnreadableError, parse
 from otel.clickhouse import statements
 from tests.support.certificates import Authority
 from tests.support.clickhouse import ClickHouse
@@ -58,7 +59,7 @@ def log_line(exporter: str, error: str, *, old: bool = False, key: str = "otelco
 
 
 def checked(*log: str, found: tuple[Exporter, ...] = (), disk_full: bool = False) -> Check:
-    return collector_checks.check(
+    return telemetry.check(
         OUTPUTS,
         FakeEngine(logs={"c": "\n".join(log)}),
         [container("letta-dev-collector", id="c", service="collector")],
@@ -152,7 +153,7 @@ def test_a_collector_whose_metrics_cannot_be_read_is_broken() -> None:
     def read(_: str) -> Metrics:
         raise MetricsUnreadableError("connection refused")
 
-    found = collector_checks.check(
+    found = telemetry.check(
         OUTPUTS, FakeEngine(), [container("c", service="collector")], stack="dev", clean=str, read=read, now=NOW
     )
 
@@ -161,7 +162,7 @@ def test_a_collector_whose_metrics_cannot_be_read_is_broken() -> None:
 
 
 def test_a_stack_that_is_not_up_has_no_telemetry_to_look_at() -> None:
-    found = collector_checks.check({}, FakeEngine(), [], stack="dev", clean=str, now=NOW)
+    found = telemetry.check({}, FakeEngine(), [], stack="dev", clean=str, now=NOW)
 
     assert (found.state, found.detail) == (CheckState.OK, "not up")
 
@@ -188,10 +189,14 @@ def proved(
 ) -> tuple[list[str], Clock]:
     said: list[str] = []
     clock = Clock()
-    monkeypatch.setattr(delivery, "send", lambda *_: takes())
-    monkeypatch.setattr(delivery, "front_door", lambda *_: delivery.FrontDoor(endpoint="http://localhost:4318"))
-    monkeypatch.setattr(delivery, "looks", lambda *_: [delivery.Look(where="table otel_traces", found=finds)])
-    delivery.prove(
+    monkeypatch.setattr(telemetry_probe, "send", lambda *_: takes())
+    monkeypatch.setattr(
+        telemetry_probe, "front_door", lambda *_: telemetry_probe.FrontDoor(endpoint="http://localhost:4318")
+    )
+    monkeypatch.setattr(
+        telemetry_probe, "looks", lambda *_: [telemetry_probe.Look(where="table otel_traces", found=finds)]
+    )
+    telemetry_probe.prove(
         _Target(),  # type: ignore[arg-type]
         FakeEngine(),
         {"otlpHttpEndpoint": "http://localhost:4318"},
@@ -221,7 +226,7 @@ def test_a_marked_span_that_never_arrives_fails_and_names_the_place(monkeypatch:
 
 def test_a_front_door_that_takes_nothing_fails_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
-        raise delivery.NotYetError("status 503")
+        raise telemetry_probe.NotYetError("status 503")
 
     with pytest.raises(OperationError) as raised:
         proved(monkeypatch, takes=refuse)
@@ -231,7 +236,7 @@ def test_a_front_door_that_takes_nothing_fails_with_the_reason(monkeypatch: pyte
 
 
 def test_the_marked_span_is_sent_with_the_token_and_never_redirected(httpserver: HTTPServer) -> None:
-    door = delivery.FrontDoor(endpoint=httpserver.url_for("").rstrip("/"), token="the-token")
+    door = telemetry_probe.FrontDoor(endpoint=httpserver.url_for("").rstrip("/"), token="the-token")
     httpserver.expect_ordered_request(
         "/v1/traces", method="POST", headers={"Authorization": "Bearer the-token"}
     ).respond_with_json({})
@@ -239,9 +244,9 @@ def test_the_marked_span_is_sent_with_the_token_and_never_redirected(httpserver:
         status=307, headers={"Location": httpserver.url_for("/taken")}
     )
 
-    delivery.send(door, "0" * 32)
-    with pytest.raises(delivery.NotYetError, match="HTTP 307"):
-        delivery.send(door, "0" * 32)
+    telemetry_probe.send(door, "0" * 32)
+    with pytest.raises(telemetry_probe.NotYetError, match="HTTP 307"):
+        telemetry_probe.send(door, "0" * 32)
 
     assert [request.path for request, _ in httpserver.log] == ["/v1/traces", "/v1/traces"]
 
@@ -250,19 +255,19 @@ def test_a_span_is_found_in_clickhouse_with_any_password(tmp_path: Path) -> None
     password = "pä$$ 'word' \\"
     with ClickHouse(tmp_path, password=password) as server:
         target = otel.ClickHouse(endpoint=server.url())
-        with pytest.raises(delivery.NotYetError, match="UNKNOWN_DATABASE"):
-            delivery.in_clickhouse(target, password, "1" * 32)
+        with pytest.raises(telemetry_probe.NotYetError, match="UNKNOWN_DATABASE"):
+            telemetry_probe.in_clickhouse(target, password, "1" * 32)
         for statement in statements(target, retention_days=30):
             server.ask(statement)
-        assert not delivery.in_clickhouse(target, password, "1" * 32)
+        assert not telemetry_probe.in_clickhouse(target, password, "1" * 32)
         server.ask(
             "INSERT INTO otel.otel_traces (Timestamp, TraceId) SELECT now(), {id:String}",
             parameters={"id": "1" * 32},
         )
 
-        assert delivery.in_clickhouse(target, password, "1" * 32)
-        with pytest.raises(delivery.NotYetError, match="refuses the user or the password"):
-            delivery.in_clickhouse(target, "wrong", "1" * 32)
+        assert telemetry_probe.in_clickhouse(target, password, "1" * 32)
+        with pytest.raises(telemetry_probe.NotYetError, match="refuses the user or the password"):
+            telemetry_probe.in_clickhouse(target, "wrong", "1" * 32)
 
 
 def test_clickhouse_is_trusted_by_an_authority_that_is_given(tmp_path: Path) -> None:
@@ -272,9 +277,11 @@ def test_clickhouse_is_trusted_by_an_authority_that_is_given(tmp_path: Path) -> 
         for statement in statements(target, retention_days=30):
             server.ask(statement)
 
-        with pytest.raises(delivery.NotYetError, match="CERTIFICATE_VERIFY_FAILED"):
-            delivery.in_clickhouse(target, "secret", "1" * 32)
-        assert not delivery.in_clickhouse(target, "secret", "1" * 32, authority=authority.certificate.read_text())
+        with pytest.raises(telemetry_probe.NotYetError, match="CERTIFICATE_VERIFY_FAILED"):
+            telemetry_probe.in_clickhouse(target, "secret", "1" * 32)
+        assert not telemetry_probe.in_clickhouse(
+            target, "secret", "1" * 32, authority=authority.certificate.read_text()
+        )
 
 
 def test_clickhouses_password_is_not_redirected(httpserver: HTTPServer) -> None:
@@ -283,7 +290,7 @@ def test_clickhouses_password_is_not_redirected(httpserver: HTTPServer) -> None:
     )
     target = otel.ClickHouse(endpoint=httpserver.url_for("").rstrip("/"))
 
-    with pytest.raises(delivery.NotYetError, match="not ClickHouse's HTTP interface"):
-        delivery.in_clickhouse(target, "secret", "1" * 32)
+    with pytest.raises(telemetry_probe.NotYetError, match="not ClickHouse's HTTP interface"):
+        telemetry_probe.in_clickhouse(target, "secret", "1" * 32)
 
     assert [request.path for request, _ in httpserver.log] == ["/"]

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from operations import generated_docs, locks, machine_checks, network_checks, stack_checks
-from operations.backend import Lock
-from operations.checkout import Checkout, StackFile
-from operations.checks import Check, CheckState
-from operations.engine import EngineFacts, Image, Volume
-from operations.network_checks import Look, Registry, Trust
-from operations.shell_exports import exports
-from operations.stack_state import IMAGE, StackState
-from operations.status import services
-from operations.target import Target
+from development import dependency_locks, generated_docs
+from operations.checks import machine, network, stack
+from operations.checks.network import Look, Registry, Trust
+from operations.checks.result import Check, CheckState
+from operations.engine.protocol import EngineFacts, Image, Volume
+from operations.stack.backend import Lock
+from operations.stack.checkout import Checkout, StackFile
+from operations.stack.state import IMAGE, StackState
+from operations.stack.target import Target
+from operations.verbs.env import exports
+from operations.verbs.status import services
 from tests.unit.test_operations_engine import FakeEngine, container, inspection
 
 pytestmark = pytest.mark.unit
@@ -58,7 +59,7 @@ def _file(**config: object) -> StackFile:
 
 
 def test_an_absent_engine_is_broken_with_the_reason_and_ways_to_start_it() -> None:
-    check = machine_checks.engine_check(None, None, "unix:///x: Permission denied")
+    check = machine.engine_check(None, None, "unix:///x: Permission denied")
     assert check.state is CheckState.BROKEN
     assert "Permission denied" in check.detail
     assert any("usermod" in step for step in check.cure)
@@ -69,46 +70,46 @@ def test_an_absent_engine_is_broken_with_the_reason_and_ways_to_start_it() -> No
     [("20.10.24+dfsg1", CheckState.OK), ("26.1.5", CheckState.OK), ("19.03.1", CheckState.BROKEN)],
 )
 def test_an_engine_that_is_too_old_is_broken(version: str, state: CheckState) -> None:
-    assert machine_checks.engine_check(FakeEngine(), _facts(version=version)).state is state
+    assert machine.engine_check(FakeEngine(), _facts(version=version)).state is state
 
 
 @pytest.mark.parametrize(
     ("free", "state"), [(1 * GB, CheckState.BROKEN), (5 * GB, CheckState.NOTE), (50 * GB, CheckState.OK)]
 )
 def test_disk_is_broken_noted_or_enough(tmp_path: Path, free: int, state: CheckState) -> None:
-    check = machine_checks.disk_check("disk", tmp_path / "not" / "there" / "yet", free=free)
+    check = machine.disk_check("disk", tmp_path / "not" / "there" / "yet", free=free)
     assert check.state is state
     assert str(tmp_path) in check.detail
 
 
 def test_memory_is_compared_with_what_the_services_may_take() -> None:
-    assert machine_checks.memory_check(_file(), 8 * GB, None).state is CheckState.OK
-    assert machine_checks.memory_check(_file(lettaMemoryMb=16384), 8 * GB, None).state is CheckState.NOTE
-    assert machine_checks.memory_check(_file(lettaReplicas=6), 8 * GB, None).state is CheckState.NOTE
-    assert machine_checks.memory_check(_file(), 1 * GB, None).state is CheckState.BROKEN
+    assert machine.memory_check(_file(), 8 * GB, None).state is CheckState.OK
+    assert machine.memory_check(_file(lettaMemoryMb=16384), 8 * GB, None).state is CheckState.NOTE
+    assert machine.memory_check(_file(lettaReplicas=6), 8 * GB, None).state is CheckState.NOTE
+    assert machine.memory_check(_file(), 1 * GB, None).state is CheckState.BROKEN
 
 
 def test_a_clock_that_is_off_is_broken_and_says_by_how_much() -> None:
-    check = machine_checks.clock_check(NOW, [("near", NOW), ("far", NOW + timedelta(seconds=90))])
+    check = machine.clock_check(NOW, [("near", NOW), ("far", NOW + timedelta(seconds=90))])
     assert check.state is CheckState.BROKEN
     assert "90 s behind far" in check.detail
-    assert machine_checks.clock_check(NOW, [("near", NOW + timedelta(seconds=3))]).state is CheckState.OK
-    assert machine_checks.clock_check(NOW, []).state is CheckState.UNKNOWN
+    assert machine.clock_check(NOW, [("near", NOW + timedelta(seconds=3))]).state is CheckState.OK
+    assert machine.clock_check(NOW, []).state is CheckState.UNKNOWN
 
 
 @pytest.mark.parametrize("text", ["2026-01-02T03:04:05.123456789Z", "2026-01-02T05:04:05.123456789+02:00"])
 def test_the_engines_clock_is_read_to_the_second(text: str) -> None:
-    assert machine_checks.engine_time(_facts(time=text)) == NOW
+    assert machine.engine_time(_facts(time=text)) == NOW
 
 
 def test_a_clock_that_cannot_be_read_is_no_clock() -> None:
-    assert machine_checks.engine_time(_facts(time="")) is None
+    assert machine.engine_time(_facts(time="")) is None
 
 
 # The network
 
 
-def _runner(**answers: str) -> network_checks.Run:
+def _runner(**answers: str) -> network.Run:
     def run(command: Sequence[str]) -> str:
         return next((text for words, text in answers.items() if words.replace("_", " ") in " ".join(command)), "")
 
@@ -120,18 +121,18 @@ def test_the_index_comes_from_variables_then_pips_files_then_pips_own_default() 
     run = _runner(
         config_list="global.index-url='https://b.example/simple'\n", install="(default https://c.example/s)"
     )
-    assert network_checks.python_index(given, run) == "https://a.example/simple"
-    assert network_checks.python_index({}, run) == "https://b.example/simple"
+    assert network.python_index(given, run) == "https://a.example/simple"
+    assert network.python_index({}, run) == "https://b.example/simple"
     helped = _runner(install="Base URL (default\n https://c.example/s). This")
-    assert network_checks.python_index({}, helped) == "https://c.example/s"
-    assert network_checks.python_index({}, _runner()) == ""
+    assert network.python_index({}, helped) == "https://c.example/s"
+    assert network.python_index({}, _runner()) == ""
 
 
 def test_registries_are_those_of_pip_go_and_the_engine_each_host_once() -> None:
     run = _runner(
         GOPROXY="https://m.example/go,https://p.example|direct", config_list="global.index-url=https://m.example/x"
     )
-    found = network_checks.registries({}, ["r.example"], run)
+    found = network.registries({}, ["r.example"], run)
     assert [(one.client, one.host) for one in found] == [
         ("pip", "m.example"),
         ("go", "p.example"),
@@ -145,29 +146,29 @@ def _look(host: str, *, resolves: bool = True, trust: Trust = Trust.PUBLIC) -> L
 
 def test_names_that_do_not_resolve_are_broken_only_when_none_does() -> None:
     lost, found = _look("lost", resolves=False), _look("found")
-    assert network_checks.dns_check([lost], by_proxy=False).state is CheckState.BROKEN
-    assert network_checks.dns_check([lost, found], by_proxy=False).state is CheckState.NOTE
-    assert network_checks.dns_check([found], by_proxy=False).state is CheckState.OK
-    assert network_checks.dns_check([lost], by_proxy=True).state is CheckState.OK
-    assert network_checks.dns_check([], by_proxy=False).state is CheckState.UNKNOWN
+    assert network.dns_check([lost], by_proxy=False).state is CheckState.BROKEN
+    assert network.dns_check([lost, found], by_proxy=False).state is CheckState.NOTE
+    assert network.dns_check([found], by_proxy=False).state is CheckState.OK
+    assert network.dns_check([lost], by_proxy=True).state is CheckState.OK
+    assert network.dns_check([], by_proxy=False).state is CheckState.UNKNOWN
 
 
 def test_interception_is_noted_until_the_builds_are_given_the_authority() -> None:
     looks = [_look("opened", trust=Trust.INTERCEPTED)]
-    noted = network_checks.tls_check(looks, ca_bundle="", environment={"SSL_CERT_FILE": "/etc/ca.pem"})
+    noted = network.tls_check(looks, ca_bundle="", environment={"SSL_CERT_FILE": "/etc/ca.pem"})
     assert noted.state is CheckState.NOTE
     assert noted.cure == ("`pulumi config set caBundle /etc/ca.pem`",)
-    assert network_checks.tls_check(looks, ca_bundle="/ca.pem", environment={}).state is CheckState.OK
-    found = network_checks.tls_check(looks, ca_bundle="", environment={"LETTA_CA_BUNDLE": "/found.pem"})
+    assert network.tls_check(looks, ca_bundle="/ca.pem", environment={}).state is CheckState.OK
+    found = network.tls_check(looks, ca_bundle="", environment={"LETTA_CA_BUNDLE": "/found.pem"})
     assert found.state is CheckState.OK
     assert "/found.pem" in found.detail
 
 
 def test_an_authority_that_nobody_trusts_is_broken_and_no_answer_is_unknown() -> None:
     untrusted, silent = _look("a", trust=Trust.UNTRUSTED), _look("b", trust=Trust.UNREACHABLE)
-    assert network_checks.tls_check([untrusted], ca_bundle="", environment={}).state is CheckState.BROKEN
-    assert network_checks.tls_check([silent], ca_bundle="", environment={}).state is CheckState.UNKNOWN
-    assert network_checks.tls_check([_look("c")], ca_bundle="", environment={}).state is CheckState.OK
+    assert network.tls_check([untrusted], ca_bundle="", environment={}).state is CheckState.BROKEN
+    assert network.tls_check([silent], ca_bundle="", environment={}).state is CheckState.UNKNOWN
+    assert network.tls_check([_look("c")], ca_bundle="", environment={}).state is CheckState.OK
 
 
 # Pulumi and the stack
@@ -183,52 +184,52 @@ def test_a_passphrase_that_others_can_read_is_noted_with_the_cure(tmp_path: Path
     file = tmp_path / "passphrase"
     file.write_text("x")
     file.chmod(0o644)
-    check = stack_checks.passphrase_check(_target(tmp_path, PULUMI_CONFIG_PASSPHRASE_FILE=str(file)))
+    check = stack.passphrase_check(_target(tmp_path, PULUMI_CONFIG_PASSPHRASE_FILE=str(file)))
     assert (check.state, check.cure) == (CheckState.NOTE, (f"`chmod 600 {file}`",))
 
 
 def test_a_passphrase_file_that_is_gone_is_broken(tmp_path: Path) -> None:
-    check = stack_checks.passphrase_check(_target(tmp_path, PULUMI_CONFIG_PASSPHRASE_FILE="/not/there"))
+    check = stack.passphrase_check(_target(tmp_path, PULUMI_CONFIG_PASSPHRASE_FILE="/not/there"))
     assert check.state is CheckState.BROKEN
 
 
 def test_bad_settings_are_broken_with_the_commands_that_mend_them(tmp_path: Path) -> None:
-    check = stack_checks.settings_check(_target(tmp_path, "config:\n  letta:apiPort: 99999\n"))
+    check = stack.settings_check(_target(tmp_path, "config:\n  letta:apiPort: 99999\n"))
     assert check.state is CheckState.BROKEN
     assert "letta:apiPort" in check.detail
     assert "pulumi config set" in check.cure[0]
 
 
 def test_a_missing_cli_is_broken(tmp_path: Path) -> None:
-    assert stack_checks.pulumi_check(_target(tmp_path, PATH="/nowhere")).state is CheckState.BROKEN
+    assert stack.pulumi_check(_target(tmp_path, PATH="/nowhere")).state is CheckState.BROKEN
 
 
 def test_locks_are_told_apart_by_whether_their_process_lives(tmp_path: Path) -> None:
     held = Lock(path=tmp_path, pid=os.getpid(), host="elsewhere", user="ada", since="now")
-    assert "an update runs" in stack_checks.lock_check([held]).detail
-    assert stack_checks.lock_check([]).state is CheckState.OK
+    assert "an update runs" in stack.lock_check([held]).detail
+    assert stack.lock_check([]).state is CheckState.OK
 
 
 def test_unwell_services_are_broken_and_point_to_their_logs() -> None:
-    check = stack_checks.service_check(FakeEngine(), [container("a"), container("b", health="unhealthy")], "dev")
+    check = stack.service_check(FakeEngine(), [container("a"), container("b", health="unhealthy")], "dev")
     assert check.state is CheckState.BROKEN
     assert "`docker logs b`" in check.cure
 
 
 def test_data_volumes_that_no_state_knows_are_broken_and_never_removed_by_the_doctor() -> None:
     volume = Volume(name="letta-dev-postgres-data", stack="dev", stack_id="other", service="data")
-    check = stack_checks.volume_check("dev", StackState({}), [volume])
+    check = stack.volume_check("dev", StackState({}), [volume])
     assert check.state is CheckState.BROKEN
     assert "docker volume rm letta-dev-postgres-data" in " ".join(check.cure)
     known = StackState({"resources": [{"type": "docker:index/volume:Volume", "outputs": {"name": volume.name}}]})
-    assert stack_checks.volume_check("dev", known, [volume]).state is CheckState.OK
+    assert stack.volume_check("dev", known, [volume]).state is CheckState.OK
 
 
 def test_pruned_images_are_noted() -> None:
     state = StackState({"resources": [{"type": IMAGE, "urn": "a::letta", "outputs": {"name": "x:1"}}]})
-    assert stack_checks.image_check(state, FakeEngine()).state is CheckState.NOTE
+    assert stack.image_check(state, FakeEngine()).state is CheckState.NOTE
     there = FakeEngine(all_images=[Image(id="i", tags=("x:1",), size=1, ours=True)])
-    assert stack_checks.image_check(state, there).state is CheckState.OK
+    assert stack.image_check(state, there).state is CheckState.OK
 
 
 def test_every_finding_that_is_broken_has_a_cure_when_everything_is_wrong(tmp_path: Path) -> None:
@@ -243,9 +244,9 @@ def test_every_finding_that_is_broken_has_a_cure_when_everything_is_wrong(tmp_pa
         PULUMI_BACKEND_URL=f"file://{tmp_path}/backend",
     )
     found: tuple[Check, ...] = (
-        *stack_checks.stack_checks(target, None),
-        machine_checks.engine_check(None, None),
-        machine_checks.disk_check("disk", tmp_path, free=0),
+        *stack.stack_checks(target, None),
+        machine.engine_check(None, None),
+        machine.disk_check("disk", tmp_path, free=0),
     )
     broken = [check for check in found if check.state is CheckState.BROKEN]
     assert {check.name for check in broken} >= {"pulumi", "plugins", "passphrase", "settings", "engine", "disk"}
@@ -283,7 +284,7 @@ def test_the_status_tells_jobs_from_services_and_leaves_out_file_bundles() -> No
 
 def test_refreshing_packages_writes_the_day(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    path = locks.refresh_packages(tmp_path, date(2026, 1, 2))
+    path = dependency_locks.refresh_packages(tmp_path, date(2026, 1, 2))
     assert path.read_text() == "2026-01-02\n"
 
 
@@ -301,5 +302,5 @@ def test_stale_pages_are_named_by_check_and_written_otherwise(
 def test_findings_are_json_for_programs() -> None:
     from dataclasses import asdict
 
-    check = machine_checks.cpu_check(1)
+    check = machine.cpu_check(1)
     assert json.loads(json.dumps(asdict(check)))["state"] == "note"

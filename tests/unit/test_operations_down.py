@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from operations import labels
-from operations.down import down, look, remove_readers
-from operations.engine import Network, Volume
-from operations.failure import OperationError
-from operations.stack_state import CONTAINER
+from operations.console.errors import OperationError
+from operations.engine.protocol import Network, Volume
+from operations.stack.state import CONTAINER
+from operations.verbs.down import down, look, remove_readers
 from tests.unit.test_operations_engine import FakeEngine, container
 from tests.unit.test_operations_up import FakeTarget, resource, state_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import endpoints
+from operations.deploy import summary
 
 pytestmark = pytest.mark.unit
 
@@ -23,14 +23,14 @@ OUTPUTS = {
 
 
 def test_the_table_tells_where_everything_is_and_never_the_password() -> None:
-    rows = dict(endpoints.rows(OUTPUTS, "dev"))
+    rows = dict(summary.rows(OUTPUTS, "dev"))
     assert rows["API"] == "http://127.0.0.1:8283"
     assert rows["password"] == "`pulumi stack output serverPassword --show-secrets --stack dev`"
     assert "make traces" in rows["traces"]
 
 
 def test_the_snippets_are_shell_that_a_shell_accepts() -> None:
-    text = endpoints.snippets(OUTPUTS, root=Path("/somewhere with space"), stack="dev")
+    text = summary.snippets(OUTPUTS, root=Path("/somewhere with space"), stack="dev")
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     program = text.split("<<'EOF'\n")[1].split("\nEOF")[0]
     compile(program, "snippet", "exec")
@@ -53,7 +53,7 @@ def test_the_snippets_run_as_they_are_against_a_server(tmp_path: Path) -> None:
         (tools / name).chmod(0o755)
     done = subprocess.run(
         ["bash", "-e"],
-        input=endpoints.snippets(OUTPUTS, root=tmp_path, stack="dev") + "\n",
+        input=summary.snippets(OUTPUTS, root=tmp_path, stack="dev") + "\n",
         env={"PATH": f"{tools}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -64,20 +64,20 @@ def test_the_snippets_run_as_they_are_against_a_server(tmp_path: Path) -> None:
 
 
 def test_without_a_model_provider_the_first_next_step_is_to_give_one() -> None:
-    assert "openaiApiKey" in endpoints.next_steps(OUTPUTS, "dev", has_provider=False)[0]
-    assert not any("openaiApiKey" in step for step in endpoints.next_steps(OUTPUTS, "dev", has_provider=True))
+    assert "openaiApiKey" in summary.next_steps(OUTPUTS, "dev", has_provider=False)[0]
+    assert not any("openaiApiKey" in step for step in summary.next_steps(OUTPUTS, "dev", has_provider=True))
 
 
 def test_data_services_alone_come_with_what_a_server_from_source_needs(tmp_path: Path) -> None:
     outputs = {"postgresUrl": None, "redisUrl": "redis://localhost:6379"}
-    text = endpoints.snippets(outputs, root=tmp_path, stack="dev")
+    text = summary.snippets(outputs, root=tmp_path, stack="dev")
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     assert "LETTA_REDIS_HOST=localhost LETTA_REDIS_PORT=6379" in text
-    steps = " ".join(endpoints.next_steps(outputs, "dev", has_provider=False))
+    steps = " ".join(summary.next_steps(outputs, "dev", has_provider=False))
     assert "openaiApiKey" not in steps
     assert "traces" not in steps
 
 
 def test_commands_name_the_stack_only_when_it_is_not_the_usual_one() -> None:
-    assert endpoints.make("up", "dev") == "make up"
-    assert endpoints.make("up", "prod") == "make up STACK=prod"
+    assert summary.make("up", "dev") == "make up"
+    assert summary.make("up", "prod") == "make up STACK=prod"

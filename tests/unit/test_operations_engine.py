@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from operations import labels
-from operations.docker_engine import (
+from operations.engine.docker_engine import (
     parse_build_record,
     parse_container,
     parse_facts,
     parse_inspection,
     parse_memory,
 )
-from operations.engine import (
+from operations.engine.protocol import (
     BuildRecord,
     Container,
     Engine,

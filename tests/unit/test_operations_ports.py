@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from operations.checkout import StackFile
-from operations.engine import Published
-from operations.ports import Finding, PortState, Wanted, check, overlap, wanted_ports
+from operations.checks.ports import Finding, PortState, Wanted, check, overlap, wanted_ports
+from operations.engine.protocol import Published
+from operations.stack.checkout import StackFile
 from tests.unit.test_operations_engine import container
 
 pytestmark = pytest.mark.unit

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from operations import passphrase
-from operations.backend import FileBackend, file_backend
-from operations.checkout import Checkout, StackFile
-from operations.failure import OperationError
-from operations.passphrase import Opener, WrongPassphraseError
-from operations.stack_state import StackState
+from operations.console.errors import OperationError
+from operations.stack import decrypter
+from operations.stack.backend import FileBackend, file_backend
+from operations.stack.checkout import Checkout, StackFile
+from operations.stack.decrypter import Opener, WrongPassphraseError
+from operations.stack.state import StackState
 
 pytestmark = pytest.mark.unit
 
@@ -30,11 +30,11 @@ SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270"
 @pytest.fixture(autouse=True)
 def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million rounds are for attackers; the tests need none of them."""
-    monkeypatch.setattr(passphrase, "ROUNDS", 1000)
+    monkeypatch.setattr(decrypter, "ROUNDS", 1000)
 
 
 def _seal(phrase: str, salt: bytes, text: str) -> str:
-    key = hashlib.pbkdf2_hmac("sha256", phrase.encode(), salt, passphrase.ROUNDS, 32)
+    key = hashlib.pbkdf2_hmac("sha256", phrase.encode(), salt, decrypter.ROUNDS, 32)
     nonce = os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, text.encode(), None)
     return f"v1:{base64.b64encode(nonce).decode()}:{base64.b64encode(sealed).decode()}"
@@ -110,7 +110,7 @@ def test_the_error_of_a_foreign_salt_names_file_passphrase_and_the_ways_out(tmp_
     mine = tmp_path / "passphrase"
     mine.write_text("mine\n")
     with pytest.raises(OperationError) as raised:
-        passphrase.opener(file, {"PULUMI_CONFIG_PASSPHRASE_FILE": str(mine)})
+        decrypter.opener(file, {"PULUMI_CONFIG_PASSPHRASE_FILE": str(mine)})
     words = str(raised.value)
     assert "Pulumi.dev.yaml was salted with another passphrase" in words
     assert str(mine) in words
@@ -122,21 +122,21 @@ def test_the_error_of_a_foreign_salt_names_file_passphrase_and_the_ways_out(tmp_
 def test_a_foreign_salt_over_secrets_says_that_they_are_lost(tmp_path: Path) -> None:
     text = f"config:\n  letta:openaiApiKey: {{secure: v1:x:y}}\nencryptionsalt: {_salted('other')[0]}\n"
     with pytest.raises(OperationError, match="set its secrets again"):
-        passphrase.opener(_checkout(tmp_path, text).stack_file("dev"), {"PULUMI_CONFIG_PASSPHRASE": "mine"})
+        decrypter.opener(_checkout(tmp_path, text).stack_file("dev"), {"PULUMI_CONFIG_PASSPHRASE": "mine"})
 
 
 def test_the_passphrase_variable_goes_before_the_file_as_with_pulumi(tmp_path: Path) -> None:
     file = tmp_path / "passphrase"
     file.write_text("from the file\n")
     environment = {"PULUMI_CONFIG_PASSPHRASE_FILE": str(file)}
-    assert passphrase.configured(environment) == "from the file"
-    assert passphrase.configured({**environment, "PULUMI_CONFIG_PASSPHRASE": ""}) == ""
-    assert passphrase.configured({}) is None
+    assert decrypter.configured(environment) == "from the file"
+    assert decrypter.configured({**environment, "PULUMI_CONFIG_PASSPHRASE": ""}) == ""
+    assert decrypter.configured({}) is None
 
 
 def test_a_passphrase_file_that_is_gone_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match="cannot be read"):
-        passphrase.configured({"PULUMI_CONFIG_PASSPHRASE_FILE": str(tmp_path / "gone")})
+        decrypter.configured({"PULUMI_CONFIG_PASSPHRASE_FILE": str(tmp_path / "gone")})
 
 
 def test_another_secrets_provider_is_left_to_pulumi(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_another_secrets_provider_is_left_to_pulumi(tmp_path: Path) -> None:
         encryption_salt="v1:x:y",
         secrets_provider="awskms://alias/x",
     )
-    assert passphrase.opener(file, {"PULUMI_CONFIG_PASSPHRASE": "x"}) is None
+    assert decrypter.opener(file, {"PULUMI_CONFIG_PASSPHRASE": "x"}) is None
 
 
 @pytest.mark.parametrize(

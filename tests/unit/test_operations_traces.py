@@ -7,12 +7,12 @@ import json
 import pytest
 
 from operations import labels
-from operations.engine import Image, Volume
-from operations.failure import OperationError
-from operations.stack_state import StackState
-from operations.target import Target
-from operations.trace_tree import Assembler, Span, build, duration, key_attributes, parse_line, walk
-from operations.traces import lines, render, settled, traces
+from operations.console.errors import OperationError
+from operations.engine.protocol import Image, Volume
+from operations.stack.state import StackState
+from operations.stack.target import Target
+from operations.telemetry.trace_tree import Assembler, Span, build, duration, key_attributes, parse_line, walk
+from operations.verbs.traces import lines, render, settled, traces
 from tests.unit.test_operations_engine import Chunks, FakeEngine
 
 pytestmark = pytest.mark.unit

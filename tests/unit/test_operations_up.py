@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 import settings
-from operations import checks, health, preparation, terminal
-from operations.backend import Lock
-from operations.checkout import Checkout
-from operations.engine import Image
-from operations.failure import OperationError
-from operations.pulumi_cli import PulumiCli
-from operations.stack_state import CONTAINER, IMAGE, StackState
-from operations.target import Target
-from operations.up import deploy
+from operations.checks import result
+from operations.console import terminal
+from operations.console.errors import OperationError
+from operations.deploy import preflight, readiness
+from operations.engine.protocol import Image
+from operations.stack.backend import Lock
+from operations.stack.checkout import Checkout
+from operations.stack.pulumi_cli import PulumiCli
+from operations.stack.state import CONTAINER, IMAGE, StackState
+from operations.stack.target import Target
+from operations.verbs.up import deploy
 from tests.unit.test_operations_engine import FakeEngine, container, inspection
 
 pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("own_folders")]
@@ -104,9 +106,9 @@ def _nothing(_line: str) -> None:
 
 
 def test_everything_broken_is_told_at_once_with_each_cure() -> None:
-    found = (checks.broken("a", "port taken", "stop it"), checks.ok("b", "fine"), checks.broken("c", "disk full"))
+    found = (result.broken("a", "port taken", "stop it"), result.ok("b", "fine"), result.broken("c", "disk full"))
     with pytest.raises(OperationError) as raised:
-        preparation.refuse_broken(found, "dev")
+        preflight.refuse_broken(found, "dev")
     words = str(raised.value)
     assert "port taken" in words
     assert "disk full" in words
@@ -117,13 +119,13 @@ def test_everything_broken_is_told_at_once_with_each_cure() -> None:
 def test_bad_settings_are_refused_before_anything_is_built(tmp_path: Path) -> None:
     target = FakeTarget(tmp_path, stack_file="config:\n  letta:apiPort: 99999\n  letta:nonsense: 1\n")
     with pytest.raises(settings.SettingsError) as raised:
-        preparation.check_settings(target)
+        preflight.check_settings(target)
     assert {problem.key for problem in raised.value.problems} == {"letta:apiPort", "letta:nonsense"}
 
 
 def test_settings_with_secrets_that_cannot_be_opened_here_are_left_to_the_program(tmp_path: Path) -> None:
     text = "config:\n  letta:clickhousePassword: {secure: v1:x:y}\n"
-    preparation.check_settings(FakeTarget(tmp_path, stack_file=text))
+    preflight.check_settings(FakeTarget(tmp_path, stack_file=text))
 
 
 def _lock(pid: int, tmp_path: Path, host: str = "elsewhere") -> Lock:
@@ -132,11 +134,11 @@ def _lock(pid: int, tmp_path: Path, host: str = "elsewhere") -> Lock:
 
 def test_a_lock_that_somebody_holds_is_told_with_the_holder(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match="process 7 of ada@elsewhere"):
-        preparation.clear_stale_locks([_lock(7, tmp_path)], lambda: None, _nothing)
+        preflight.clear_stale_locks([_lock(7, tmp_path)], lambda: None, _nothing)
 
 
 def test_without_locks_nothing_is_cancelled() -> None:
-    preparation.clear_stale_locks([], lambda: pytest.fail("cancelled"), _nothing)
+    preflight.clear_stale_locks([], lambda: pytest.fail("cancelled"), _nothing)
 
 
 # What interrupted runs left
@@ -148,7 +150,7 @@ def test_an_image_that_was_pruned_by_hand_is_refreshed_so_that_it_is_built_again
     )
     engine = FakeEngine(all_images=[Image(id="i", tags=("x:1",), size=1, ours=True)])
     target = FakeTarget(tmp_path, state=state, engine=engine)
-    preparation.prepare_stack(target, engine, _nothing)
+    preflight.prepare_stack(target, engine, _nothing)
     (asked,) = target.cli.asked
     assert asked[0] == "refresh"
     assert [part for part in asked if part.startswith("urn:")] == [f"urn:pulumi:dev::letta::{IMAGE}::nginx"]
@@ -157,14 +159,14 @@ def test_an_image_that_was_pruned_by_hand_is_refreshed_so_that_it_is_built_again
 def test_when_all_is_there_pulumi_is_not_started_at_all(tmp_path: Path) -> None:
     engine = FakeEngine(all_containers=[container("c")])
     target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c", id="id-c")), engine=engine)
-    preparation.prepare_stack(target, engine, _nothing)
+    preflight.prepare_stack(target, engine, _nothing)
     assert target.cli.asked == []
     assert len(engine.all_containers) == 1
 
 
 def test_a_stack_that_is_not_known_is_created(tmp_path: Path) -> None:
     target = FakeTarget(tmp_path)
-    preparation.prepare_stack(target, target.fake_engine, _nothing)
+    preflight.prepare_stack(target, target.fake_engine, _nothing)
     assert target.cli.verbs == ["stack init"]
 
 
@@ -174,7 +176,7 @@ def test_containers_that_an_interrupted_update_left_are_removed(tmp_path: Path) 
     )
     state = state_of(resource(CONTAINER, "known", id="id-known"), pending=("creating",))
     target = FakeTarget(tmp_path, state=state, engine=engine)
-    preparation.prepare_stack(target, engine, _nothing)
+    preflight.prepare_stack(target, engine, _nothing)
     assert [one.name for one in engine.all_containers] == ["known"]
     assert "--clear-pending-creates" in target.cli.asked[0]
 
@@ -183,7 +185,7 @@ def test_running_containers_of_another_state_are_refused_and_left_alone(tmp_path
     engine = FakeEngine(all_containers=[container("theirs")])
     target = FakeTarget(tmp_path, engine=engine)
     with pytest.raises(OperationError, match="its state does not know: theirs") as raised:
-        preparation.prepare_stack(target, engine, _nothing)
+        preflight.prepare_stack(target, engine, _nothing)
     assert "LEFTOVERS=1" in str(raised.value)
     assert len(engine.all_containers) == 1
     assert target.cli.asked == []
@@ -237,7 +239,7 @@ class Clock:
 def test_a_stack_that_does_not_answer_is_told_and_waiting_is_never_silent() -> None:
     shown: list[str] = []
     with pytest.raises(OperationError, match="does not answer after 25 s: status 502"):
-        health.wait_until_answering(
+        readiness.wait_until_answering(
             "http://x", seconds=25, show=shown.append, ask=lambda _url: "status 502", clock=Clock()
         )
     assert len(shown) == 2
@@ -245,7 +247,7 @@ def test_a_stack_that_does_not_answer_is_told_and_waiting_is_never_silent() -> N
 
 def test_a_stack_that_answers_is_not_waited_for() -> None:
     clock = Clock()
-    health.wait_until_answering("http://x", seconds=5, show=pytest.fail, ask=lambda _url: None, clock=clock)
+    readiness.wait_until_answering("http://x", seconds=5, show=pytest.fail, ask=lambda _url: None, clock=clock)
     assert clock.now == 0
 
 
@@ -254,7 +256,7 @@ def test_unwell_containers_are_shown_with_the_end_of_their_log_and_without_secre
     log = "\n".join(f"line {number}" for number in range(30)) + "\npassword=hunter22"
     engine = FakeEngine(all_containers=[container("well"), sick], logs={sick.id: log})
     shown: list[str] = []
-    count = health.report_trouble(
+    count = readiness.report_trouble(
         engine, "dev", clean=lambda text: text.replace("hunter22", "[secret]"), show=shown.append
     )
     words = "\n".join(shown)
@@ -269,7 +271,7 @@ def test_unwell_containers_are_shown_with_the_end_of_their_log_and_without_secre
 def test_a_job_that_succeeded_is_no_trouble_to_report() -> None:
     job = container("job", state="exited", health=None)
     engine = FakeEngine(all_containers=[job], inspections={job.id: inspection(is_job=True)})
-    assert health.report_trouble(engine, "dev", clean=str, show=_nothing) == 0
+    assert readiness.report_trouble(engine, "dev", clean=str, show=_nothing) == 0
 
 
 def test_questions_are_answered_by_yes_or_by_a_person(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from operations import endpoints
+from operations.deploy import summary
 from settings import load
 from settings.model import SECRET_KEYS, Settings
 
@@ -50,7 +50,7 @@ COVERED = {
     "pulumi config set": ("tests/preview/test_preview.py", '"config", "set", full'),
     # Only taken away again what was set; Pulumi's own, on the stack file.
     "pulumi config rm": ("settings/problems.py", "pulumi config rm"),
-    "pulumi cancel": ("operations/preparation.py", '"cancel", "--yes"'),
+    "pulumi cancel": ("operations/deploy/preflight.py", '"cancel", "--yes"'),
 }
 # Values that stand for something of the reader's.
 PLACES = ("../letta", "/path/ca.pem", "REFERENCE")
@@ -167,7 +167,7 @@ def test_settings_that_the_readme_sets_exist_and_take_the_value(command: str) ->
 
 
 def test_the_first_request_is_what_make_up_prints() -> None:
-    printed = endpoints.snippets({"apiUrl": "http://localhost:8283"}, root=Path("ROOT"), stack="dev")
+    printed = summary.snippets({"apiUrl": "http://localhost:8283"}, root=Path("ROOT"), stack="dev")
     # The reader of the README is in the clone, where neither folder nor usual stack need be said.
     assert printed.replace(" -C ROOT", "").replace("env STACK=dev", "env") in README
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from operations import configuration_docs
+from development import configuration_docs
 from settings import SECRET_KEYS, Settings, load, read_stack_file
 from settings.loading import UNSET
 from settings.schema import fields, kinds
