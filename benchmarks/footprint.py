@@ -10,7 +10,7 @@ from benchmarks.platform import BenchmarkStack, Platform
 from benchmarks.report import Table
 from benchmarks.samples import Samples
 from operations.engine.docker_engine import parse_memory
-from tests.engine.deployment import SERVICE_LABEL
+from testbed.deployment import SERVICE_LABEL
 
 MEMORY_TARGET = "<= 1,000 MB"
 LETTA_TARGET = "<= 700 MB"

@@ -7,20 +7,12 @@ from typing import Any
 
 import yaml
 
+from otel.component_configs import COMPONENTS, TOKEN_EXTENSION, telemetry
+from otel.config_context import Backlog, Component, Destinations, Reception, Redaction, Reference, Situation
 from otel.errors import ConfigurationError
-from otel.fragments import COMPONENTS, TOKEN_EXTENSION, telemetry
-from otel.place import CONTAINER, Place
+from otel.listen_layout import CONTAINER, Place
+from otel.pipelines import queues, routes
 from otel.profiles import Profile
-from otel.routes import queues, routes
-from otel.situation import (
-    Backlog,
-    Component,
-    Destinations,
-    Reception,
-    Redaction,
-    Reference,
-    Situation,
-)
 from otel.versions import DEFAULT_VERSION, CollectorVersion
 
 LEVELS = ("debug", "info", "warn", "error")

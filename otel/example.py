@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from otel.composition import compose, render
-from otel.place import CONTAINER, Place
+from otel.config_context import ClickHouse, Datadog, Destinations, Reception, Redaction, SigNoz
+from otel.listen_layout import CONTAINER, Place
 from otel.profiles import Profile
-from otel.situation import ClickHouse, Datadog, Destinations, Reception, Redaction, SigNoz
 
 DESTINATIONS = Destinations(
     clickhouse=ClickHouse(endpoint="https://clickhouse.example:8443"),

@@ -6,9 +6,9 @@ the disk.
 
 from __future__ import annotations
 
+from otel.config_context import Component, Situation
 from otel.errors import ConfigurationError
 from otel.secrets import CLICKHOUSE_PASSWORD, DATADOG_API_KEY, SIGNOZ_INGESTION_KEY, reference
-from otel.situation import Component, Situation
 from otel.versions import Feature
 
 STORAGE = "file_storage"

@@ -17,8 +17,8 @@ class Batch:
 class Pipeline:
     """One pipeline: a signal (`traces`, `metrics` or `logs`; `traces/name` where there are several).
 
-    Components are named as in a collector configuration; `otel.fragments` says what each name means. Batching is
-    not named: where it happens depends on the exporters and on the collector's version (`otel.routes`).
+    Components are named as in a collector configuration; `otel.component_configs` says what each name means.
+    Batching is not named: where it happens depends on exporters and collector version (`otel.pipelines`).
     """
 
     signal: str

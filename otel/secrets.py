@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
+from otel.config_context import Reference
 from otel.errors import ConfigurationError
-from otel.place import Place
+from otel.listen_layout import Place
 from otel.profiles import Profile
-from otel.situation import Reference
 from otel.versions import DEFAULT_VERSION, CollectorVersion, Feature
 
 CLICKHOUSE_PASSWORD = "clickhouse-password"  # noqa: S105 - a file's name

@@ -15,10 +15,10 @@ from pathlib import Path
 from toolchain import go_modules, locations, versions
 from toolchain.cache import Entry, content_key
 from toolchain.failure import StepFailedError
+from toolchain.install_method import Route, UnavailableError, routes, take
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 from toolchain.releases import Release, bring, find
-from toolchain.routes import Route, UnavailableError, routes, take
 from toolchain.versions import Binary
 
 SOURCES = locations.ROOT / "images" / "collector"

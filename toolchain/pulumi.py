@@ -10,9 +10,9 @@ from pathlib import Path
 
 from toolchain import locations, versions
 from toolchain.cache import Entry, content_key
+from toolchain.install_method import Route, routes, take
 from toolchain.machine import Machine
 from toolchain.progress import Progress
-from toolchain.routes import Route, routes, take
 from toolchain.versions import Versions
 
 ROUTE_VARIABLE = "LETTA_PULUMI_ROUTE"

@@ -16,8 +16,8 @@ import httpx
 
 from toolchain import network
 from toolchain.failure import StepFailedError
+from toolchain.install_method import UnavailableError
 from toolchain.progress import Progress
-from toolchain.routes import UnavailableError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ import docker.types
 import docker.utils
 import requests.exceptions
 
-from operations import labels
+import catalogue
 from operations.engine.protocol import (
     BuildRecord,
     Container,
@@ -45,8 +45,8 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
         state=raw["State"],
         health=found[1].removeprefix("health: ") if found else None,
         status=raw.get("Status") or "",
-        stack=attached.get(labels.STACK),
-        service=attached.get(labels.SERVICE),
+        stack=attached.get(catalogue.STACK_LABEL),
+        service=attached.get(catalogue.SERVICE_LABEL),
         published=tuple(
             Published(address=port.get("IP", ""), port=port["PublicPort"], internal=port["PrivatePort"])
             for port in raw.get("Ports") or []
@@ -108,7 +108,7 @@ def parse_build_record(raw: Mapping[str, Any]) -> BuildRecord:
 
 
 def _filters(stack: str | None) -> dict[str, Any]:
-    return {"label": [f"{labels.STACK}={stack}"]} if stack else {}
+    return {"label": [f"{catalogue.STACK_LABEL}={stack}"]} if stack else {}
 
 
 class DockerEngine:
@@ -176,9 +176,9 @@ class DockerEngine:
             found.append(
                 Volume(
                     name=raw["Name"],
-                    stack=attached.get(labels.STACK),
-                    stack_id=attached.get(labels.STACK_ID),
-                    service=attached.get(labels.SERVICE),
+                    stack=attached.get(catalogue.STACK_LABEL),
+                    stack_id=attached.get(catalogue.STACK_ID_LABEL),
+                    service=attached.get(catalogue.SERVICE_LABEL),
                 )
             )
         return tuple(sorted(found, key=lambda one: one.name))
@@ -186,7 +186,7 @@ class DockerEngine:
     def networks(self, stack: str | None = None) -> tuple[Network, ...]:
         """See `Engine`."""
         return tuple(
-            Network(id=raw["Id"], name=raw["Name"], stack=(raw.get("Labels") or {}).get(labels.STACK))
+            Network(id=raw["Id"], name=raw["Name"], stack=(raw.get("Labels") or {}).get(catalogue.STACK_LABEL))
             for raw in self._api.networks(filters=_filters(stack))
         )
 
@@ -195,8 +195,8 @@ class DockerEngine:
         found = []
         for raw in self._api.images():
             tags = tuple(tag for tag in raw.get("RepoTags") or () if tag != "<none>:<none>")
-            by_name = any(tag.startswith(labels.IMAGE_PREFIX) for tag in tags)
-            by_label = labels.IMAGE in (raw.get("Labels") or {}) and not tags
+            by_name = any(tag.startswith(catalogue.IMAGE_PREFIX) for tag in tags)
+            by_label = catalogue.IMAGE_LABEL in (raw.get("Labels") or {}) and not tags
             found.append(Image(id=raw["Id"], tags=tags, size=raw["Size"], ours=by_name or by_label))
         return tuple(found)
 
@@ -242,7 +242,7 @@ class DockerEngine:
             command=command,
             user=COLLECTOR_USER,
             network_disabled=True,
-            labels={labels.READER: stack},
+            labels={catalogue.READER_LABEL: stack},
             host_config=self._api.create_host_config(
                 binds={volume: {"bind": "/volume", "mode": "ro"}},
                 network_mode="none",

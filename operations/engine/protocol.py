@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from operations import labels
+import catalogue
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class Container:
     @property
     def holds_files_only(self) -> bool:
         """Whether it only gives the engine a place to write a file bundle; it never runs."""
-        return self.state == "created" and (self.service or "").endswith(labels.FILES_SUFFIX)
+        return self.state == "created" and (self.service or "").endswith(catalogue.FILES_SUFFIX)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

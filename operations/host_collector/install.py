@@ -10,9 +10,9 @@ from operations.console.errors import OperationError
 from otel.versions import CollectorVersion, Feature
 from toolchain import collector
 from toolchain.collector import Installation
+from toolchain.install_method import WAYS, Route
 from toolchain.machine import detect
 from toolchain.progress import Progress
-from toolchain.routes import WAYS, Route
 
 
 def refuse_unknown(version: str) -> None:

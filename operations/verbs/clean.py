@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations import labels
+import catalogue
 from operations.console import terminal
 from operations.engine.protocol import BuildRecord, Container, Engine, Image
 from operations.stack.checkout import ROOT
@@ -136,4 +136,4 @@ def clean(engine: Engine | None) -> None:
     terminal.table("removed", ("what", "size"), [(one.what, terminal.size(one.size)) for one in freed])
     terminal.say("data volumes and the state of stacks are as they were; `make down` removes a stack")
     if engine and any(container.stack for container in engine.containers()):
-        terminal.say(f"images of stacks that are up were kept ({labels.IMAGE_PREFIX}…)")
+        terminal.say(f"images of stacks that are up were kept ({catalogue.IMAGE_PREFIX}…)")

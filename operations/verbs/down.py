@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from operations import labels
+import catalogue
 from operations.console import terminal
 from operations.console.errors import OperationError
 from operations.engine.protocol import Container, Engine, Network, Volume
@@ -43,7 +43,7 @@ class Left:
 
 def _can_be_made_again(volume: Volume) -> bool:
     service = volume.service or ""
-    return service == labels.SCRATCH_SERVICE or service.endswith(labels.FILES_SUFFIX)
+    return service == catalogue.SCRATCH_SERVICE or service.endswith(catalogue.FILES_SUFFIX)
 
 
 def look(engine: Engine, stack: str) -> Left:
@@ -62,7 +62,7 @@ def _shown(line: str) -> None:
 def remove_readers(engine: Engine, stack: str) -> None:
     """End `make traces` of this stack: its container would hold the volume."""
     for container in engine.containers():
-        if dict(container.labels).get(labels.READER) == stack:
+        if dict(container.labels).get(catalogue.READER_LABEL) == stack:
             engine.remove_container(container.id)
 
 

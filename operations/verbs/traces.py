@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
-from operations import labels
+import catalogue
 from operations.console.errors import OperationError
 from operations.engine.protocol import Engine, FileStream
 from operations.stack.target import Target
@@ -96,11 +96,11 @@ def reading_image(target: Target, engine: Engine) -> str:
     """
     present = {tag for image in engine.images() for tag in image.tags}
     deployed = target.state().outputs.get("images") or {}
-    for image in (deployed.get("base"), labels.BASE_IMAGE):
+    for image in (deployed.get("base"), catalogue.BASE_IMAGE):
         if image in present:
             return str(image)
     raise OperationError(
-        "the image to read volumes with is not there", where=labels.BASE_IMAGE, cure=["`make toolchain`"]
+        "the image to read volumes with is not there", where=catalogue.BASE_IMAGE, cure=["`make toolchain`"]
     )
 
 

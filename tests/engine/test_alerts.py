@@ -20,12 +20,12 @@ import yaml
 import otel
 from otel.clickhouse import statements
 from otel.profiles import OFTEN
-from tests.support import collector, grafana, promtool, small_disk
-from tests.support.clickhouse import ClickHouse, Fault
-from tests.support.letta_telemetry import Telemetry
-from tests.support.otlp import Generator
-from tests.support.otlp_items import Signal
-from tests.support.promtool import Timeline, samples
+from testbed import collector, grafana, promtool, small_disk
+from testbed.clickhouse import ClickHouse, Fault
+from testbed.letta_telemetry import Telemetry
+from testbed.otlp import Generator
+from testbed.otlp_items import Signal
+from testbed.promtool import Timeline, samples
 
 pytestmark = pytest.mark.engine
 

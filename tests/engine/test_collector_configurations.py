@@ -13,7 +13,7 @@ import pytest
 
 import otel
 from otel.example import example
-from tests.support.collector import program
+from testbed.collector import program
 
 pytestmark = pytest.mark.engine
 

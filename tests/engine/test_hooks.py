@@ -13,8 +13,8 @@ import pulumi
 import pytest
 
 from runtime import hooks
+from testbed.deployment import Container
 from tests.engine.conftest import eventually
-from tests.engine.deployment import Container
 
 pytestmark = pytest.mark.engine
 

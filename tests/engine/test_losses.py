@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 import otel
-from tests.support.losses import stories
-from tests.support.losses.accounts import Account
-from tests.support.losses.log_lines import LINES
-from tests.support.losses.rig import Rig, in_memory
-from tests.support.losses.stories import Story
+from testbed.losses import stories
+from testbed.losses.accounts import Account
+from testbed.losses.log_lines import LINES
+from testbed.losses.rig import Rig, in_memory
+from testbed.losses.stories import Story
 
 pytestmark = pytest.mark.engine
 

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import otel
+from testbed.collector import Collector, place, program
 from tests.engine.conftest import eventually
-from tests.support.collector import Collector, place, program
 
 pytestmark = pytest.mark.engine
 

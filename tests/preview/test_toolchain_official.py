@@ -14,9 +14,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from toolchain import pulumi, versions
+from toolchain.install_method import Route
 from toolchain.machine import detect
 from toolchain.progress import Progress
-from toolchain.routes import Route
 
 pytestmark = pytest.mark.preview
 

@@ -15,14 +15,14 @@ import pytest
 
 from development import dependency_locks
 from operations.console.errors import OperationError
+from toolchain.locations import ROOT
 
 pytestmark = pytest.mark.unit
 
-ROOT = Path(__file__).parents[2]
 DEPLOYING = (ROOT / "requirements.lock").read_text()
 TESTING = (ROOT / "requirements-dev.lock").read_text()
-PRODUCT = ("components", "operations", "otel", "runtime", "settings", "toolchain")
-OURS = {*PRODUCT, "tests", "benchmarks"}
+PRODUCT = ("components", "development", "operations", "otel", "runtime", "settings", "toolchain")
+OURS = {*PRODUCT, "catalogue", "tests", "testbed", "benchmarks"}
 
 
 def packages(lock: str) -> dict[str, str]:
@@ -32,7 +32,7 @@ def packages(lock: str) -> dict[str, str]:
 
 def imported() -> Iterator[tuple[str, Path]]:
     """Give each module from elsewhere that the product imports, with the file that does."""
-    files = [ROOT / "__main__.py", *(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))]
+    files = [*ROOT.glob("*.py"), *(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
