@@ -52,7 +52,7 @@ class Scenario:
                 return f"came to no end: {str(error).splitlines()[-1]}"
 
 
-_TINY = otel.Backlog(outage_seconds=1)
+_TINY = otel.QueueBudget(outage_seconds=1)
 _SMALL_DISK = {"disk": 128 << 20}
 _IN_MEMORY = {"change": in_memory}
 _DOWN = f"ClickHouse down for {LONG:.0f} s"

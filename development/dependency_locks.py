@@ -47,7 +47,7 @@ def lock(root: Path, environment: Mapping[str, str], *, upgrade: bool) -> tuple[
             raise OperationError(
                 f"uv found no set of versions:\n{done.stderr.strip()}",
                 where=str(root / f"{name}.in"),
-                cure=["mend the requirement that it names"],
+                fix=["mend the requirement that it names"],
             )
         if path.read_bytes() != before:
             changed.append(path.name)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from otel.choice import Choice, choose
 from otel.component_configs import METRICS_FILE, TRACES_FILE
 from otel.composition import compose, go_memory_limit, render
-from otel.config_context import Backlog, ClickHouse, Datadog, Destinations, Reception, Redaction, SigNoz
+from otel.config_context import ClickHouse, Datadog, Destinations, QueueBudget, ReceiverSecurity, Redaction, SigNoz
 from otel.errors import ConfigurationError
 from otel.limitations import limitations
-from otel.listen_layout import CONTAINER, Place
+from otel.listen_layout import CONTAINER, ListenLayout
 from otel.pipelines import queues
 from otel.profiles import PROFILES, Profile
 from otel.secrets import (
@@ -38,7 +38,6 @@ __all__ = [
     "TRACES_FILE",
     "VERSIONS",
     "VULNERABILITIES",
-    "Backlog",
     "Choice",
     "ClickHouse",
     "CollectorVersion",
@@ -46,9 +45,10 @@ __all__ = [
     "Datadog",
     "Destinations",
     "Feature",
-    "Place",
+    "ListenLayout",
     "Profile",
-    "Reception",
+    "QueueBudget",
+    "ReceiverSecurity",
     "Redaction",
     "SigNoz",
     "choose",

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from otel.errors import ConfigurationError
-from otel.listen_layout import CONTAINER, Place
+from otel.listen_layout import CONTAINER, ListenLayout
 from otel.profiles import Profile
 from otel.versions import CollectorVersion
 
@@ -99,7 +99,7 @@ class Destinations:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Backlog:
+class QueueBudget:
     """How much is kept on disk while a backend does not answer.
 
     For spans, rate x size x time; logs and metrics get a quarter of that each, because a server makes far fewer
@@ -128,7 +128,7 @@ class Backlog:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reception:
+class ReceiverSecurity:
     """What clients must do to be heard."""
 
     tls: bool = False
@@ -138,7 +138,7 @@ class Reception:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Situation:
+class ConfigContext:
     """What a fragment may depend on."""
 
     profile: Profile
@@ -152,11 +152,11 @@ class Situation:
     device_id: str | None = None
     """Stable id of the stack on every signal; senders' own change with their containers."""
     redaction: Redaction = Redaction.KEYS
-    backlog: Backlog = field(default_factory=Backlog)
+    queue_budget: QueueBudget = field(default_factory=QueueBudget)
     log_directories: tuple[str, ...] = ("*",)
-    """Folders below `place.log_directory` that this collector reads, one for each server replica."""
-    place: Place = CONTAINER
-    reception: Reception = field(default_factory=Reception)
+    """Folders below `layout.log_directory` that this collector reads, one for each server replica."""
+    layout: ListenLayout = CONTAINER
+    receiver_security: ReceiverSecurity = field(default_factory=ReceiverSecurity)
 
 
 def _address(endpoint: str, what: str, ports: dict[str, int]) -> tuple[str, str, int]:

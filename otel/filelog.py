@@ -6,23 +6,23 @@ The server writes the ids of trace and span as decimal numbers in text (`dd.trac
 
 from __future__ import annotations
 
-from otel.config_context import Component, Situation
+from otel.config_context import Component, ConfigContext
 from otel.versions import Feature
 
 SERVICE_NAME = "letta-server"
 """What the server calls itself in its traces; log lines from its files get the same."""
 
 
-def filelog(situation: Situation) -> Component:
+def filelog(context: ConfigContext) -> Component:
     """Read one folder for each replica. Offsets are stored, so a restart neither repeats nor skips lines.
 
     Rotated files are read, too (they are known by their first bytes, not by name), because a server may rotate
     while the collector is down. A line that is not JSON is passed on as it is.
     """
-    quiet = "send_quiet" if situation.version.has(Feature.QUIET_OPERATORS) else "send"
+    quiet = "send_quiet" if context.version.has(Feature.QUIET_OPERATORS) else "send"
     return {
         "include": [
-            f"{situation.place.log_directory}/{directory}/Letta.log*" for directory in situation.log_directories
+            f"{context.layout.log_directory}/{directory}/Letta.log*" for directory in context.log_directories
         ],
         "include_file_path": True,
         "storage": "file_storage",

@@ -8,7 +8,7 @@ from otel.errors import ConfigurationError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class ListenLayout:
     """Addresses and folders; the defaults are those of the container.
 
     In a container every interface is listened on, because the container's networks decide who reaches it.
@@ -49,4 +49,4 @@ class Place:
         return f"{self.data_directory}/queue"
 
 
-CONTAINER = Place()
+CONTAINER = ListenLayout()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otel.config_context import Redaction, Situation
+from otel.config_context import ConfigContext, Redaction
 from otel.profiles import Pipeline, Profile
 from otel.versions import Feature
 
@@ -12,15 +12,15 @@ NETWORK = ("clickhouse", "datadog", "otlp/signoz")
 """Exporters of a profile that have queues."""
 
 
-def routes(situation: Situation) -> tuple[Pipeline, ...]:
+def routes(context: ConfigContext) -> tuple[Pipeline, ...]:
     """Give the pipelines as the collector runs them."""
     made: list[Pipeline] = []
-    for pipeline in situation.profile.pipelines:
-        asked = replace(pipeline, processors=_processors(pipeline, situation))
-        if "datadog" not in pipeline.exporters or situation.version.has(Feature.DATADOG_OVER_OTLP):
-            made.append(_exported(asked, situation))
+    for pipeline in context.profile.pipelines:
+        asked = replace(pipeline, processors=_processors(pipeline, context))
+        if "datadog" not in pipeline.exporters or context.version.has(Feature.DATADOG_OVER_OTLP):
+            made.append(_exported(asked, context))
         else:
-            made.extend(_to_datadogs_own_exporter(asked, situation))
+            made.extend(_to_datadogs_own_exporter(asked, context))
     return tuple(made)
 
 
@@ -31,38 +31,38 @@ def queues(profile: Profile) -> tuple[str, ...]:
     )
 
 
-def _processors(pipeline: Pipeline, situation: Situation) -> tuple[str, ...]:
+def _processors(pipeline: Pipeline, context: ConfigContext) -> tuple[str, ...]:
     """Leave out what would do nothing."""
     idle = set()
-    if not (situation.environment or situation.device_id):
+    if not (context.environment or context.device_id):
         idle.add("resource")
-    if situation.redaction is Redaction.NOTHING:
+    if context.redaction is Redaction.NOTHING:
         idle.add("transform/redaction")
     return tuple(name for name in pipeline.processors if name not in idle)
 
 
-def _exported(pipeline: Pipeline, situation: Situation) -> Pipeline:
+def _exported(pipeline: Pipeline, context: ConfigContext) -> Pipeline:
     """Name the signal's own exporters, and batch before them unless they batch from their queues.
 
     A batch in a processor has been acknowledged and is only in memory. So it is used for files, which lose what
     they have not written anyway, and where the version has nothing better.
     """
     network = any(exporter in NETWORK for exporter in pipeline.exporters)
-    batched = () if network and situation.version.has(Feature.QUEUE_BATCH) else ("batch",)
+    batched = () if network and context.version.has(Feature.QUEUE_BATCH) else ("batch",)
     return replace(
         pipeline,
         processors=pipeline.processors + batched,
-        exporters=tuple(_of_signal(name, pipeline.signal, situation) for name in pipeline.exporters),
+        exporters=tuple(_of_signal(name, pipeline.signal, context) for name in pipeline.exporters),
     )
 
 
-def _of_signal(exporter: str, signal: str, situation: Situation) -> str:
+def _of_signal(exporter: str, signal: str, context: ConfigContext) -> str:
     match exporter:
         case "clickhouse":
             return f"clickhouse/{signal}"
         case "otlp/signoz":
             return f"otlp/signoz-{signal}"
-        case "datadog" if situation.version.has(Feature.DATADOG_OVER_OTLP):
+        case "datadog" if context.version.has(Feature.DATADOG_OVER_OTLP):
             return f"otlp_http/datadog-{signal}"
         case "datadog":
             return f"datadog/{signal}"
@@ -70,7 +70,7 @@ def _of_signal(exporter: str, signal: str, situation: Situation) -> str:
             return exporter
 
 
-def _to_datadogs_own_exporter(pipeline: Pipeline, situation: Situation) -> tuple[Pipeline, Pipeline]:
+def _to_datadogs_own_exporter(pipeline: Pipeline, context: ConfigContext) -> tuple[Pipeline, Pipeline]:
     """Part the way to Datadog from the others: it wants smaller batches, and statistics made from all spans.
 
     The statistics are metrics that only Datadog understands, so they go nowhere else.
@@ -82,7 +82,7 @@ def _to_datadogs_own_exporter(pipeline: Pipeline, situation: Situation) -> tuple
         processors=(*pipeline.processors, "batch/datadog"),
         exporters=(f"datadog/{pipeline.signal}",),
     )
-    rest = _exported(replace(pipeline, exporters=others), situation)
+    rest = _exported(replace(pipeline, exporters=others), context)
     if pipeline.signal == "traces":
         rest = replace(rest, exporters=(*rest.exporters, "datadog/connector"))
         own = replace(own, receivers=("datadog/connector",), processors=("batch/datadog",))

@@ -7,7 +7,7 @@ defence: it knows the forms of keys that it was told about, and no others.
 
 from __future__ import annotations
 
-from otel.config_context import Component, Redaction, Situation
+from otel.config_context import Component, ConfigContext, Redaction
 
 MASK = "[REDACTED]"
 
@@ -53,9 +53,9 @@ _EVENT_CONTENT = (
 )
 
 
-def transform(situation: Situation) -> Component:
+def transform(context: ConfigContext) -> Component:
     """Remove and mask in this order: what is removed needs no masking."""
-    content = situation.redaction is Redaction.CONTENT
+    content = context.redaction is Redaction.CONTENT
     named = [f'delete_matching_keys(attributes, "{name}")' for name in _NAMES]
     span = [*_SPAN_CONTENT, *named] if content else named
     event = [_EVENT_CONTENT, *named] if content else named

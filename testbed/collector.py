@@ -24,7 +24,7 @@ import yaml
 import otel
 from testbed.ports import reserved
 from toolchain import collector
-from toolchain.install_method import Route
+from toolchain.install_method import InstallMethod
 from toolchain.machine import detect
 from toolchain.progress import Progress
 
@@ -37,15 +37,15 @@ def program(version: str = otel.DEFAULT_VERSION, environ: Mapping[str, str] = os
 
     Built, and not the official release, so that tests judge what the images have.
     """
-    chosen = {**environ, collector.ROUTE_VARIABLE: Route.GO}
+    chosen = {**environ, collector.ROUTE_VARIABLE: InstallMethod.GO}
     return collector.ensure(Progress(), detect(environ), chosen, version=version).program
 
 
 @contextmanager
-def place(folder: Path) -> Iterator[otel.Place]:
+def layout(folder: Path) -> Iterator[otel.ListenLayout]:
     """Give free ports of this machine, and folders below `folder`, which are made."""
     with reserved(4) as (grpc, http, health, metrics):
-        found = otel.Place(
+        found = otel.ListenLayout(
             address="127.0.0.1",
             grpc_port=grpc,
             http_port=http,

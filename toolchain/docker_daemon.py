@@ -128,12 +128,12 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
         if answer.is_forbidden:
             raise StepFailedError(
                 f"a Docker engine is at {endpoint.host} but this user may not use it",
-                cure=["sudo usermod -aG docker $USER, then log in again"],
+                fix=["sudo usermod -aG docker $USER, then log in again"],
             )
         if endpoint.is_given:
             raise StepFailedError(
                 f"no Docker engine answers at {endpoint.host}, which {endpoint.origin} names: {answer.error}",
-                cure=[f"start that engine, or change {endpoint.origin}"],
+                fix=[f"start that engine, or change {endpoint.origin}"],
             )
     return _bring(progress, machine, environ, ask)
 
@@ -142,7 +142,7 @@ def _bring(progress: Progress, machine: Machine, environ: Mapping[str, str], ask
     chosen = remedy(machine)
     if chosen is Remedy.BY_HAND:
         why = f" and none is installed, because {machine.why_no_packages}" if machine.why_no_packages else ""
-        raise StepFailedError(f"no Docker engine answers{why}", cure=by_hand(machine))
+        raise StepFailedError(f"no Docker engine answers{why}", fix=by_hand(machine))
     with progress.step(f"no Docker engine answers: {chosen}"):
         if chosen is Remedy.INSTALL:
             system_packages.install(progress, machine, PACKAGES, why="no Docker engine is installed")
@@ -152,7 +152,7 @@ def _bring(progress: Progress, machine: Machine, environ: Mapping[str, str], ask
         log = locations.private_folder(locations.logs(environ)) / "dockerd.log"
         # The package starts the service itself where systemd runs.
         if machine.has_systemd:
-            progress.run(["systemctl", "enable", "--now", "docker"], log="docker-service", cure=by_hand(machine))
+            progress.run(["systemctl", "enable", "--now", "docker"], log="docker-service", fix=by_hand(machine))
         else:
             progress.say(f"starting dockerd, because no systemd runs here (log: {log})")
             daemon = start_daemon(log)
@@ -163,7 +163,7 @@ def _bring(progress: Progress, machine: Machine, environ: Mapping[str, str], ask
                 f"the Docker engine was started, and does not answer: {answer.error}",
                 log=None if machine.has_systemd else log,
                 tail=log.read_text(errors="replace").splitlines()[-20:] if log.exists() else (),
-                cure=["systemctl status docker; journalctl -u docker"] if machine.has_systemd else _NOT_STARTED,
+                fix=["systemctl status docker; journalctl -u docker"] if machine.has_systemd else _NOT_STARTED,
             )
         progress.say(f"Docker engine {answer.version} at {usual.host} (started here)")
         return usual.host

@@ -12,14 +12,14 @@ from toolchain.progress import Progress
 Taken = TypeVar("Taken")
 
 
-class Route(StrEnum):
+class InstallMethod(StrEnum):
     """A way to a program."""
 
     OFFICIAL = "official"
     GO = "go"
 
 
-WAYS = {Route.OFFICIAL: "official release", Route.GO: "built from Go modules"}
+INSTALL_METHODS = {InstallMethod.OFFICIAL: "official release", InstallMethod.GO: "built from Go modules"}
 """How something came, for people."""
 
 
@@ -27,7 +27,7 @@ class UnavailableError(Exception):
     """The official way cannot be taken here; the text says why."""
 
 
-def routes(variable: str, environ: Mapping[str, str]) -> tuple[Route, ...]:
+def routes(variable: str, environ: Mapping[str, str]) -> tuple[InstallMethod, ...]:
     """Give the ways that may be taken, in order; a variable of the environment may choose one.
 
     Raises:
@@ -35,12 +35,12 @@ def routes(variable: str, environ: Mapping[str, str]) -> tuple[Route, ...]:
     """
     chosen = environ.get(variable)
     if not chosen:
-        return (Route.OFFICIAL, Route.GO)
+        return (InstallMethod.OFFICIAL, InstallMethod.GO)
     try:
-        return (Route(chosen),)
+        return (InstallMethod(chosen),)
     except ValueError:
         raise StepFailedError(
-            f"{variable} is {chosen!r}", cure=[f"set it to one of: {', '.join(Route)}; or unset it"]
+            f"{variable} is {chosen!r}", fix=[f"set it to one of: {', '.join(InstallMethod)}; or unset it"]
         ) from None
 
 
@@ -58,14 +58,14 @@ def take(
         StepFailedError: when the only way that `variable` leaves cannot be taken, or the one that is taken fails.
     """
     ways = routes(variable, environ)
-    if Route.OFFICIAL in ways:
+    if InstallMethod.OFFICIAL in ways:
         try:
             return official()
         except UnavailableError as error:
-            if Route.GO not in ways:
+            if InstallMethod.GO not in ways:
                 raise StepFailedError(
                     f"the official way, chosen by {variable}, cannot be taken: {error}",
-                    cure=[f"unset {variable}: it can be built from Go modules, too"],
+                    fix=[f"unset {variable}: it can be built from Go modules, too"],
                 ) from None
             progress.say(f"not the official release: {error}")
     return go()

@@ -51,11 +51,11 @@ def disk_check(name: str, path: Path, *, free: int | None = None) -> Check:
         path = path.parent
     free = shutil.disk_usage(path).free if free is None else free
     said = f"{size(free)} free at {path}"
-    cure = ("`make clean`, `docker system df`, or a larger disk",)
+    fix = ("`make clean`, `docker system df`, or a larger disk",)
     if free < DISK_REFUSED:
-        return broken(name, f"{said}; at least {size(DISK_REFUSED)} are needed", *cure)
+        return broken(name, f"{said}; at least {size(DISK_REFUSED)} are needed", *fix)
     if free < DISK_WANTED:
-        return note(name, f"{said}; a first `make up` wants {size(DISK_WANTED)}", *cure)
+        return note(name, f"{said}; a first `make up` wants {size(DISK_WANTED)}", *fix)
     return ok(name, said)
 
 
@@ -105,7 +105,7 @@ def port_checks(
         if finding.state in {ports.PortState.TAKEN, ports.PortState.UNUSABLE}:
             verb = "is held by" if finding.state is ports.PortState.TAKEN else "cannot be used:"
             detail = f"{wanted.address}:{wanted.port} ({wanted.key}) {verb} {finding.holder}"
-            checks.append(broken(name, detail, *finding.cure))
+            checks.append(broken(name, detail, *finding.fix))
         else:
             by = f"this stack's {finding.holder}" if finding.state is ports.PortState.OURS else "free"
             checks.append(ok(name, f"{wanted.key}: {by}"))

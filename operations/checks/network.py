@@ -96,7 +96,7 @@ class Trust(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class RegistryProbe:
     """What a look at a registry found."""
 
     registry: Registry
@@ -128,14 +128,14 @@ def _ask(url: str, context: ssl.SSLContext) -> datetime | None:
         return None
 
 
-def look(registry: Registry) -> Look:
+def look(registry: Registry) -> RegistryProbe:
     """Resolve a registry's host, and ask it over TLS with the authorities of everybody, then of this machine."""
     import certifi
 
     found = resolves(registry.host)
     parts = urlsplit(registry.url)
     if parts.scheme != "https":
-        return Look(registry=registry, resolves=found, trust=Trust.PUBLIC if found else Trust.UNREACHABLE)
+        return RegistryProbe(registry=registry, resolves=found, trust=Trust.PUBLIC if found else Trust.UNREACHABLE)
     port = f":{parts.port}" if parts.port else ""
     url = f"https://{parts.hostname}{port}/"
     contexts = {
@@ -153,11 +153,11 @@ def look(registry: Registry) -> Look:
                 worst = Trust.UNTRUSTED
                 continue
             break
-        return Look(registry=registry, resolves=found, trust=trust, date=date)
-    return Look(registry=registry, resolves=found, trust=worst, reason=reason)
+        return RegistryProbe(registry=registry, resolves=found, trust=trust, date=date)
+    return RegistryProbe(registry=registry, resolves=found, trust=worst, reason=reason)
 
 
-def look_at_all(found: Sequence[Registry]) -> tuple[Look, ...]:
+def look_at_all(found: Sequence[Registry]) -> tuple[RegistryProbe, ...]:
     """Look at registries side by side."""
     if not found:
         return ()
@@ -165,7 +165,7 @@ def look_at_all(found: Sequence[Registry]) -> tuple[Look, ...]:
         return tuple(pool.map(look, found))
 
 
-def dns_check(looks: Collection[Look], *, by_proxy: bool) -> Check:
+def dns_check(looks: Collection[RegistryProbe], *, by_proxy: bool) -> Check:
     """Say which registries' names can be resolved."""
     if not looks:
         return unknown("DNS", "no registry is configured that could be asked for")
@@ -177,11 +177,11 @@ def dns_check(looks: Collection[Look], *, by_proxy: bool) -> Check:
         return ok("DNS", f"{names} not resolved here; the proxy does that")
     if len(lost) < len(looks):
         return note("DNS", f"not resolved: {names}; what is fetched from there is not to be had")
-    cure = "look at /etc/resolv.conf and the network; behind a proxy set HTTPS_PROXY"
-    return broken("DNS", f"not resolved: {names}", cure)
+    fix = "look at /etc/resolv.conf and the network; behind a proxy set HTTPS_PROXY"
+    return broken("DNS", f"not resolved: {names}", fix)
 
 
-def tls_check(looks: Collection[Look], *, ca_bundle: str, environment: Mapping[str, str]) -> Check:
+def tls_check(looks: Collection[RegistryProbe], *, ca_bundle: str, environment: Mapping[str, str]) -> Check:
     """Say whether something opens TLS on the way, and whether that is provided for."""
     reached = [one for one in looks if one.trust is not Trust.UNREACHABLE]
     if not reached:
@@ -201,11 +201,11 @@ def tls_check(looks: Collection[Look], *, ca_bundle: str, environment: Mapping[s
     bundle = ca_bundle or environment.get("LETTA_CA_BUNDLE")
     if bundle:
         return ok("TLS", f"{said}; image builds trust {bundle}")
-    cure = f"`pulumi config set caBundle {environment.get('SSL_CERT_FILE') or '/path/to/ca.pem'}`"
-    return note("TLS", f"{said}; image builds must trust that authority", cure)
+    fix = f"`pulumi config set caBundle {environment.get('SSL_CERT_FILE') or '/path/to/ca.pem'}`"
+    return note("TLS", f"{said}; image builds must trust that authority", fix)
 
 
-def times(looks: Collection[Look]) -> tuple[tuple[str, datetime], ...]:
+def times(looks: Collection[RegistryProbe]) -> tuple[tuple[str, datetime], ...]:
     """Give the times that registries told."""
     return tuple((one.registry.host, one.date) for one in looks if one.date)
 

@@ -42,7 +42,7 @@ class PortState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class WantedPort:
     """A port that the settings ask for."""
 
     key: str
@@ -55,13 +55,13 @@ class Finding:
     """A wanted port and what it is good for."""
 
     stack: str
-    wanted: Wanted
+    wanted: WantedPort
     state: PortState
     holder: str = ""
     """Container, process, or the reason why it is unusable."""
 
     @property
-    def cure(self) -> tuple[str, ...]:
+    def fix(self) -> tuple[str, ...]:
         """What to do about it."""
         key, port = self.wanted.key, self.wanted.port
         other = port + 10000 if port <= 55535 else port - 10000
@@ -76,11 +76,11 @@ class Finding:
         return ()
 
 
-def wanted_ports(stack_file: StackFile) -> tuple[Wanted, ...]:
+def wanted_ports(stack_file: StackFile) -> tuple[WantedPort, ...]:
     """Give the ports that the stack publishes; what is no number is left to the check of the settings."""
     address = stack_file.text("bindAddress", "127.0.0.1")
     keys = _DATA if stack_file.text("services", "all") == "data" else _ALL
-    found = (Wanted(key=key, address=address, port=stack_file.number(key, default)) for key, default in keys)
+    found = (WantedPort(key=key, address=address, port=stack_file.number(key, default)) for key, default in keys)
     return tuple(wanted for wanted in found if 0 < wanted.port < 65536)
 
 
@@ -90,7 +90,7 @@ def overlap(one: str, other: str) -> bool:
     return one in everywhere or other in everywhere or one == other
 
 
-def _container_at(wanted: Wanted, containers: Collection[Container]) -> tuple[Container, Published] | None:
+def _container_at(wanted: WantedPort, containers: Collection[Container]) -> tuple[Container, Published] | None:
     for container in containers:
         for published in container.published:
             if published.port == wanted.port and overlap(published.address, wanted.address):
@@ -143,7 +143,7 @@ def process_at(address: str, port: int) -> str:
 
 
 def check(
-    stack: str, wanted: Collection[Wanted], containers: Collection[Container], *, local: bool = True
+    stack: str, wanted: Collection[WantedPort], containers: Collection[Container], *, local: bool = True
 ) -> tuple[Finding, ...]:
     """Look who holds each port.
 
@@ -156,7 +156,7 @@ def check(
     return tuple(_check_one(stack, one, containers, local) for one in wanted)
 
 
-def _check_one(stack: str, wanted: Wanted, containers: Collection[Container], local: bool) -> Finding:
+def _check_one(stack: str, wanted: WantedPort, containers: Collection[Container], local: bool) -> Finding:
     held = _container_at(wanted, containers)
     if held:
         state = PortState.OURS if held[0].stack == stack else PortState.TAKEN

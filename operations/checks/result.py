@@ -24,7 +24,7 @@ class Check:
     name: str
     state: CheckState
     detail: str
-    cure: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
 
 
 def ok(name: str, detail: str) -> Check:
@@ -32,16 +32,16 @@ def ok(name: str, detail: str) -> Check:
     return Check(name=name, state=CheckState.OK, detail=detail)
 
 
-def note(name: str, detail: str, *cure: str) -> Check:
+def note(name: str, detail: str, *fix: str) -> Check:
     """Give a finding that does no harm yet."""
-    return Check(name=name, state=CheckState.NOTE, detail=detail, cure=cure)
+    return Check(name=name, state=CheckState.NOTE, detail=detail, fix=fix)
 
 
-def broken(name: str, detail: str, *cure: str) -> Check:
+def broken(name: str, detail: str, *fix: str) -> Check:
     """Give a finding that must be mended."""
-    return Check(name=name, state=CheckState.BROKEN, detail=detail, cure=cure)
+    return Check(name=name, state=CheckState.BROKEN, detail=detail, fix=fix)
 
 
-def unknown(name: str, detail: str, *cure: str) -> Check:
+def unknown(name: str, detail: str, *fix: str) -> Check:
     """Give a finding about what could not be looked at."""
-    return Check(name=name, state=CheckState.UNKNOWN, detail=detail, cure=cure)
+    return Check(name=name, state=CheckState.UNKNOWN, detail=detail, fix=fix)

@@ -14,7 +14,7 @@ from operations.console.errors import OperationError
 from operations.console.redaction import Redactor
 from operations.deploy import preflight
 from operations.engine.protocol import Container, Engine, Volume, troubled
-from operations.stack import decrypter
+from operations.stack import decryption
 from operations.stack.backend import Lock
 from operations.stack.state import StackState
 from operations.stack.target import Target
@@ -24,7 +24,7 @@ def from_error(name: str, error: Exception) -> Check:
     """Make a finding of an error that says what to do."""
     if isinstance(error, OperationError):
         where = f" ({error.where})" if error.where else ""
-        return broken(name, error.problem + where, *error.cure)
+        return broken(name, error.problem + where, *error.fix)
     return broken(name, str(error))
 
 
@@ -70,17 +70,17 @@ def backend_check(target: Target) -> Check:
 def passphrase_check(target: Target) -> Check:
     """Look whether the passphrase is there, kept from others, and the stack's."""
     try:
-        found = decrypter.configured(target.environment)
-        opener = target.opener if found is not None else None
+        found = decryption.configured(target.environment)
+        decrypter = target.decrypter if found is not None else None
     except OperationError as error:
         return from_error("passphrase", error)
-    where = decrypter.source(target.environment)
+    where = decryption.source(target.environment)
     if found is None:
         return broken("passphrase", "none is set", 'eval "$(make -s env)", or `make up`, which makes one')
     file = target.environment.get("PULUMI_CONFIG_PASSPHRASE_FILE")
     if file and "PULUMI_CONFIG_PASSPHRASE" not in target.environment and Path(file).stat().st_mode & 0o077:
         return note("passphrase", f"{file} can be read by others", f"`chmod 600 {file}`")
-    opens = "opens the stack's secrets" if opener else "no secret of the stack needs it yet"
+    opens = "opens the stack's secrets" if decrypter else "no secret of the stack needs it yet"
     return ok("passphrase", f"from {where}; {opens}")
 
 
@@ -94,7 +94,7 @@ def settings_check(target: Target) -> Check:
         preflight.check_settings(target)
     except SettingsError as error:
         words = "; ".join(f"{one.key} {one.rule}" for one in error.problems)
-        return broken("settings", words, *(one.cure for one in error.problems))
+        return broken("settings", words, *(one.fix for one in error.problems))
     except OperationError as error:
         return from_error("settings", error)
     return ok("settings", target.stack_file.path.name)

@@ -79,26 +79,26 @@ def check(
             NAME, f"the collector's metrics cannot be read at {url}: {error}", f"`make up STACK={stack}`"
         )
     found: list[str] = []
-    cures: list[str] = []
+    fixes: list[str] = []
     for collector in collectors:
         reasons = _reasons(engine.last_lines(collector.id, LOG_LINES), now or datetime.now(UTC))
         for name, message in reasons.items():
-            words, cure = _explain(name, clean(message), stack)
+            words, fix = _explain(name, clean(message), stack)
             found.append(words)
-            cures.append(cure)
+            fixes.append(fix)
     if metrics.disk_full:
         found.append("the disk of the collector's queues is full: signals are refused, what waits is kept")
-        cures.append("make room on the disk of Docker's engine (`docker system df`)")
+        fixes.append("make room on the disk of Docker's engine (`docker system df`)")
     for exporter in metrics.exporters:
-        place, where, _ = _destination(exporter.name)
+        destination, where, _ = _destination(exporter.name)
         if exporter.lost:
             found.append(f"{exporter.name} lost {exporter.lost} signals: its queue was full")
-            cures.append(f"mend {place}, or raise letta:telemetryOutageSeconds (docs/telemetry.md)")
+            fixes.append(f"mend {destination}, or raise letta:telemetryOutageSeconds (docs/telemetry.md)")
         if exporter.refused:
-            found.append(f"{place} refused {exporter.refused} signals for good, and they are lost")
-            cures.append(f"look at letta:{where} and its secret")
+            found.append(f"{destination} refused {exporter.refused} signals for good, and they are lost")
+            fixes.append(f"look at letta:{where} and its secret")
     if found:
-        return broken(NAME, "; ".join(dict.fromkeys(found)), *dict.fromkeys(cures))
+        return broken(NAME, "; ".join(dict.fromkeys(found)), *dict.fromkeys(fixes))
     waiting = [f"{one.name} {one.waiting:.0%}" for one in metrics.exporters if one.waiting > FULL_ENOUGH]
     if waiting:
         return note(NAME, f"queues fill: {', '.join(waiting)}", "`docker logs` of the collector says why")
@@ -141,7 +141,7 @@ def _destination(exporter: str) -> tuple[str, str, str]:
 
 def _explain(exporter: str, message: str, stack: str) -> tuple[str, str]:
     """Say what an exporter's message means, and what to do."""
-    place, where, secret = _destination(exporter)
+    destination, where, secret = _destination(exporter)
     meaning, mend = next(
         ((words, mend) for pattern, words, mend in _MEANINGS if re.search(pattern, message, re.IGNORECASE)),
         (f"takes nothing: {message[:200]}", _Mend.NONE),
@@ -149,8 +149,8 @@ def _explain(exporter: str, message: str, stack: str) -> tuple[str, str]:
     key = {_Mend.PLACE: where, _Mend.SECRET: secret, _Mend.TRUST: "telemetryCaBundle", _Mend.NONE: ""}[mend]
     if not key:
         return (
-            f"{place} {meaning}",
+            f"{destination} {meaning}",
             f"`docker logs` of the collector says more; `make up STACK={stack}` tries again",
         )
     command = f"pulumi config set {'--secret ' if mend is _Mend.SECRET else ''}letta:{key} --stack {stack}"
-    return f"{place} {meaning}", f"`{command}`, then `make up STACK={stack}`"
+    return f"{destination} {meaning}", f"`{command}`, then `make up STACK={stack}`"

@@ -168,7 +168,7 @@ def collector_run(
         version=version or otel.DEFAULT_VERSION,
         profile=profile,
         development=not production,
-        place=otel.Place(
+        layout=otel.ListenLayout(
             address="127.0.0.1",
             grpc_port=grpc_port,
             http_port=http_port,
@@ -187,7 +187,7 @@ def _exit_unless(well: bool) -> None:
 
 def _fail(error: Exception) -> None:
     text = f"error: {error}"
-    advice = " ".join(error.cure) if isinstance(error, OperationError) else text
+    advice = " ".join(error.fix) if isinstance(error, OperationError) else text
     if "pulumi " in advice and shutil.which("pulumi") is None:
         text += '\n  (`pulumi` is not on the PATH of this shell; after this line it is: eval "$(make -s env)")'
     print(text, file=sys.stderr, flush=True)

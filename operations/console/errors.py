@@ -14,15 +14,15 @@ class OperationError(Exception):
         cure: what to do, one step (often a command) per line.
     """
 
-    def __init__(self, problem: str, *, where: str = "", cure: Sequence[str] = ()) -> None:
+    def __init__(self, problem: str, *, where: str = "", fix: Sequence[str] = ()) -> None:
         super().__init__(problem)
         self.problem = problem
         self.where = where
-        self.cure = tuple(cure)
+        self.fix = tuple(fix)
 
     def __str__(self) -> str:
         lines = [self.problem]
         if self.where:
             lines.append(f"  where: {self.where}")
-        lines += [f"  {'do:' if number == 0 else '   '}    {step}" for number, step in enumerate(self.cure)]
+        lines += [f"  {'do:' if number == 0 else '   '}    {step}" for number, step in enumerate(self.fix)]
         return "\n".join(lines)

@@ -71,7 +71,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not is_interactive():
-        raise OperationError(f"{question} nobody is there to answer", cure=["give YES=1"])
+        raise OperationError(f"{question} nobody is there to answer", fix=["give YES=1"])
     print(f"{question} [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in _YES:
         raise OperationError("not done, as you say")

@@ -11,7 +11,7 @@ from operations.checks.result import Check, CheckState
 from operations.console.errors import OperationError
 from operations.engine.protocol import Container, Engine
 from operations.stack.backend import Lock
-from operations.stack.decrypter import Opener, WrongPassphraseError
+from operations.stack.decryption import Decrypter, WrongPassphraseError
 from operations.stack.state import StackState
 from operations.stack.target import Target
 
@@ -30,7 +30,7 @@ def refuse_broken(checks: Collection[Check], stack: str) -> None:
             "this machine cannot run the stack as it is; nothing was changed:\n"
             + "\n".join(f"  - {check.detail}" for check in found),
             where=f"stack {stack}",
-            cure=[step for check in found for step in check.cure],
+            fix=[step for check in found for step in check.fix],
         )
 
 
@@ -43,11 +43,11 @@ def check_machine(target: Target, engine: Engine | None, folders: Mapping[str, P
     refuse_broken(machine.quick(target.stack_file, engine, folders), target.stack)
 
 
-def _opened(value: Any, opener: Opener) -> Any:
+def _opened(value: Any, decrypter: Decrypter) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"secure"} and isinstance(value["secure"], str):
-            return opener.open(value["secure"])
-        return {key: _opened(inner, opener) for key, inner in value.items()}
+            return decrypter.open(value["secure"])
+        return {key: _opened(inner, decrypter) for key, inner in value.items()}
     return value
 
 
@@ -62,17 +62,17 @@ def check_settings(target: Target) -> None:
     """
     import settings
 
-    opener, file = target.opener, target.stack_file
+    decrypter, file = target.decrypter, target.stack_file
     secret = [key for key, value in file.config.items() if any(True for _ in _ciphertexts(value))]
-    if secret and opener is None:
+    if secret and decrypter is None:
         return
     try:
-        raw = {key: _opened(value, opener) if opener else value for key, value in file.config.items()}
+        raw = {key: _opened(value, decrypter) if decrypter else value for key, value in file.config.items()}
     except WrongPassphraseError:
         raise OperationError(
             f"a secret in {file.path.name} was encrypted with another passphrase than the file's salt",
             where=str(file.path),
-            cure=[f"set it again: `pulumi config set --secret {key}`" for key in secret],
+            fix=[f"set it again: `pulumi config set --secret {key}`" for key in secret],
         ) from None
     plain_parts = settings.read_stack_file(file.path).plain_parts if file.path.is_file() else ()
     settings.load(raw, secret, stack=target.stack, plain_parts=plain_parts)
@@ -97,7 +97,7 @@ def clear_stale_locks(locks: Collection[Lock], cancel: Callable[[], object], sho
             f"another update of this stack runs: process {lock.pid} of {lock.user}@{lock.host}, "
             f"since {lock.since}",
             where=str(lock.path),
-            cure=["wait for it", "if it is surely gone: `pulumi cancel`"],
+            fix=["wait for it", "if it is surely gone: `pulumi cancel`"],
         )
     if locks:
         show(f"clearing the lock of an update that was killed (process {next(iter(locks)).pid})")
@@ -138,7 +138,7 @@ def clear_leftovers(target: Target, state: StackState, engine: Engine, show: Sho
         raise OperationError(
             f"containers of this stack run that its state does not know: {names}",
             where=f"stack {target.stack}, backend {target.environment.get('PULUMI_BACKEND_URL', 'as logged in')}",
-            cure=[
+            fix=[
                 "use the state that made them: set PULUMI_BACKEND_URL (and its passphrase) as it was then",
                 f"or, if that state is lost, remove them: `make down STACK={target.stack} LEFTOVERS=1`",
                 "or give this stack another name and other ports",

@@ -51,7 +51,7 @@ def wait_until_answering(
             raise OperationError(
                 f"the stack does not answer after {seconds:.0f} s: {reason}",
                 where=url,
-                cure=["`make status` and `make doctor` look closer"],
+                fix=["`make status` and `make doctor` look closer"],
             )
         if now - spoken >= HEARTBEAT_SECONDS:
             show(f"    … waiting for {url}, {now - started:.0f} s: {reason}")

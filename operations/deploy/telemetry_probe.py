@@ -37,7 +37,7 @@ Show = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class ProbeTarget:
     """One place where the span must appear."""
 
     where: str
@@ -114,7 +114,7 @@ def _clickhouse(target: Target) -> tuple[otel.ClickHouse, str, str | None]:
     clickhouse = telemetry.destinations(loaded).clickhouse
     if clickhouse is None or loaded.clickhouse_password is None:
         raise OperationError("ClickHouse is not set although the stack runs with it", where=f"{prefix}Endpoint")
-    return clickhouse, loaded.clickhouse_password.get_secret_value(), telemetry.authorities(loaded)
+    return clickhouse, loaded.clickhouse_password.get_secret_value(), telemetry.ca_bundle(loaded)
 
 
 def _sent(metrics_url: str, exporter: str, before: int) -> Found:
@@ -144,20 +144,22 @@ def front_door(target: Target, engine: Engine, outputs: Mapping[str, Any]) -> Fr
     return FrontDoor(endpoint=str(outputs["otlpHttpEndpoint"]).rstrip("/"), token=token, authority=authority)
 
 
-def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: str) -> list[Look]:
+def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: str) -> list[ProbeTarget]:
     """Give the places where a span of this stack's profile must appear."""
     profile = otel.PROFILES[str(outputs["telemetryProfile"])]
-    made: list[Look] = []
+    made: list[ProbeTarget] = []
     if profile.uses("file/traces"):
 
         def in_file() -> bool:
             return any(trace_id in line for line in lines(recorded(target, engine, last=200)))
 
-        made.append(Look(where=f"{outputs['tracesFile']} in volume {outputs['tracesVolume']}", found=in_file))
+        made.append(
+            ProbeTarget(where=f"{outputs['tracesFile']} in volume {outputs['tracesVolume']}", found=in_file)
+        )
     if profile.uses("clickhouse"):
         clickhouse, password, authority = _clickhouse(target)
         made.append(
-            Look(
+            ProbeTarget(
                 where=f"table otel_traces at {clickhouse.address}",
                 found=lambda: in_clickhouse(clickhouse, password, trace_id, authority=authority),
             )
@@ -174,7 +176,7 @@ def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: 
         known = [one for one in exporters if short in one.name and one.name.endswith("traces")]
         exporter = known[0].name if known else f"{name}-traces"
         before = known[0].sent if known else 0
-        made.append(Look(where=f"{words} (by the collector's count)", found=_sent(url, exporter, before)))
+        made.append(ProbeTarget(where=f"{words} (by the collector's count)", found=_sent(url, exporter, before)))
     return made
 
 
@@ -208,7 +210,7 @@ def prove(target: Target, engine: Engine, outputs: Mapping[str, Any], show: Show
                 f"a marked span {'did not arrive' if taken else 'was not taken'} within "
                 f"{DEADLINE_SECONDS:.0f} s{why}",
                 where=missing,
-                cure=[
+                fix=[
                     "the stack serves; what it is to record waits in the collector's queue",
                     f"`make doctor STACK={target.stack}` says what the collector cannot do",
                 ],

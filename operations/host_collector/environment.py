@@ -26,7 +26,7 @@ _PAIRS = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class CollectorOptions:
     """What a collector is to do."""
 
     choice: otel.Choice
@@ -43,19 +43,17 @@ class Wanted:
     """Where a Letta server on this machine keeps its files."""
 
 
-def read(environ: Mapping[str, str], *, version: str, profile: str | None, development: bool) -> Wanted:
+def read(environ: Mapping[str, str], *, version: str, profile: str | None, development: bool) -> CollectorOptions:
     """Read the variables; an empty one counts as not set.
 
     Raises:
         OperationError: when they are not good; no message repeats a value.
     """
     values = {name: value for name in (*_VARIABLES, *SECRETS) if (value := _text(environ, name))}
-    for place, secret in _PAIRS:
-        if (place in values) != (secret in values):
-            there, missing = (place, secret) if place in values else (secret, place)
-            raise OperationError(
-                f"{there} is set, but {missing} is not", cure=[f"set {missing}, or unset {there}"]
-            )
+    for destination, secret in _PAIRS:
+        if (destination in values) != (secret in values):
+            there, missing = (destination, secret) if destination in values else (secret, destination)
+            raise OperationError(f"{there} is set, but {missing} is not", fix=[f"set {missing}, or unset {there}"])
     destinations = _destinations(values)
     with _naming("--profile"):
         choice = otel.choose(profile=profile, development=development, destinations=destinations)
@@ -65,7 +63,7 @@ def read(environ: Mapping[str, str], *, version: str, profile: str | None, devel
         if file in otel.secret_names(choice.profile):
             with _naming(variable):
                 files[file] = otel.secret_file(secrets[variable], version=version)
-    return Wanted(
+    return CollectorOptions(
         choice=choice,
         destinations=destinations,
         secrets=secrets,
@@ -92,11 +90,11 @@ _VARIABLES = (
 def _text(environ: Mapping[str, str], name: str) -> str | None:
     value = environ.get(name)
     if value and not value.isprintable() and name not in SECRETS:
-        raise OperationError(f"{name} has characters that cannot be printed", cure=[f"set {name} anew"])
+        raise OperationError(f"{name} has characters that cannot be printed", fix=[f"set {name} anew"])
     try:
         (value or "").encode()
     except UnicodeEncodeError:
-        raise OperationError(f"{name} is not UTF-8", cure=[f"set {name} anew"]) from None
+        raise OperationError(f"{name} is not UTF-8", fix=[f"set {name} anew"]) from None
     return value or None
 
 

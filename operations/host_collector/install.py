@@ -10,7 +10,7 @@ from operations.console.errors import OperationError
 from otel.versions import CollectorVersion, Feature
 from toolchain import collector
 from toolchain.collector import Installation
-from toolchain.install_method import WAYS, Route
+from toolchain.install_method import INSTALL_METHODS, InstallMethod
 from toolchain.machine import detect
 from toolchain.progress import Progress
 
@@ -21,7 +21,7 @@ def refuse_unknown(version: str) -> None:
         raise OperationError(
             f"no configuration is composed for collector {version!r}",
             where="--version, or LETTA_COLLECTOR_VERSION",
-            cure=[f"one of: {', '.join(otel.VERSIONS)}"],
+            fix=[f"one of: {', '.join(otel.VERSIONS)}"],
         )
 
 
@@ -36,10 +36,10 @@ def install(version: str, environ: Mapping[str, str]) -> Installation:
     for known in otel.VULNERABILITIES[version]:
         terminal.say(f"warning: collector {version} is vulnerable: {known}")
     found = collector.ensure(Progress(terminal.say), detect(environ), environ, version=version)
-    terminal.say(f"collector {version}: {found.program} ({WAYS[found.route]})")
-    if found.route is Route.OFFICIAL and not CollectorVersion.parse(version).has(Feature.QUEUE_BATCH):
+    terminal.say(f"collector {version}: {found.program} ({INSTALL_METHODS[found.route]})")
+    if found.route is InstallMethod.OFFICIAL and not CollectorVersion.parse(version).has(Feature.QUEUE_BATCH):
         terminal.say(
             f"warning: this release of {version} loses what {otel.DEFAULT_VERSION} has left in a queue;"
-            f" {collector.ROUTE_VARIABLE}={Route.GO} builds one that does not"
+            f" {collector.ROUTE_VARIABLE}={InstallMethod.GO} builds one that does not"
         )
     return found

@@ -17,7 +17,7 @@ from operations.console.errors import OperationError
 from operations.console.redaction import Redactor
 from operations.engine.protocol import Container, EngineUnreachableError
 from operations.host_collector import environment, tables
-from operations.host_collector.environment import Wanted
+from operations.host_collector.environment import CollectorOptions
 from operations.host_collector.install import install, refuse_unknown
 from operations.host_collector.state import State
 from otel.versions import CollectorVersion, Feature
@@ -32,7 +32,7 @@ def run(
     version: str,
     profile: str | None,
     development: bool,
-    place: otel.Place,
+    layout: otel.ListenLayout,
     retention_days: int,
     environ: Mapping[str, str] = os.environ,
 ) -> int:
@@ -59,29 +59,29 @@ def run(
     state = State(locations.state_home(environ) / "collector")
     with state.held():
         device_id = state.device_id()
-        refuse_taken_ports(place, given)
+        refuse_taken_ports(layout, given)
         try:
-            place = replace(
-                place,
+            layout = replace(
+                layout,
                 data_directory=str(state.data),
                 secrets_directory=str(state.secrets),
                 log_directory=str(wanted.letta_folder),
             )
-            text = _configuration(wanted, place, version, device_id)
+            text = _configuration(wanted, layout, version, device_id)
         except otel.ConfigurationError as error:
             raise OperationError(f"no collector can be configured: {error}") from None
         program = install(version, given).program
-        for line in description(wanted, place, version, device_id):
+        for line in description(wanted, layout, version, device_id):
             terminal.say(line)
         _prepare_clickhouse(wanted, version, retention_days)
-        locations.private_folder(Path(place.queue_directory))
+        locations.private_folder(Path(layout.queue_directory))
         state.write_configuration(text)
         with state.secret_files(wanted.secret_files):
             environ = {**given, "GOMEMLIMIT": otel.go_memory_limit(MEMORY_MIB)}
             return _run(program, state, environ, wanted, version)
 
 
-def _configuration(wanted: Wanted, place: otel.Place, version: str, device_id: str) -> str:
+def _configuration(wanted: CollectorOptions, layout: otel.ListenLayout, version: str, device_id: str) -> str:
     config = otel.compose(
         wanted.choice.profile,
         version=version,
@@ -90,26 +90,26 @@ def _configuration(wanted: Wanted, place: otel.Place, version: str, device_id: s
         environment=wanted.environment,
         device_id=device_id,
         log_directories=("logs",),
-        place=place,
+        layout=layout,
     )
     return otel.render(config)
 
 
-def refuse_taken_ports(place: otel.Place, environ: Mapping[str, str]) -> None:
+def refuse_taken_ports(layout: otel.ListenLayout, environ: Mapping[str, str]) -> None:
     """Look whether the collector can listen.
 
     Raises:
         OperationError: when it cannot, with who holds the ports.
     """
     asked = {
-        "--grpc-port": place.grpc_port,
-        "--http-port": place.http_port,
-        "--health-port": place.health_port,
-        "--metrics-port": place.metrics_port,
+        "--grpc-port": layout.grpc_port,
+        "--http-port": layout.http_port,
+        "--health-port": layout.health_port,
+        "--metrics-port": layout.metrics_port,
     }
     if len(set(asked.values())) < len(asked):
         raise OperationError("two ports are the same", where=", ".join(asked))
-    wanted = [ports.Wanted(key=option, address=place.address, port=port) for option, port in asked.items()]
+    wanted = [ports.WantedPort(key=option, address=layout.address, port=port) for option, port in asked.items()]
     if not any(ports.bind_error(one.address, one.port) for one in wanted):
         return
     # As of a stack that does not exist: everybody's containers are somebody else's.
@@ -118,7 +118,7 @@ def refuse_taken_ports(place: otel.Place, environ: Mapping[str, str]) -> None:
         raise OperationError(
             "ports that the collector is to listen on cannot be had",
             where="; ".join(f"{one.wanted.address}:{one.wanted.port}: {one.holder}" for one in found),
-            cure=["stop who has them", f"or choose others: {', '.join(one.wanted.key for one in found)}"],
+            fix=["stop who has them", f"or choose others: {', '.join(one.wanted.key for one in found)}"],
         )
 
 
@@ -132,18 +132,20 @@ def _containers(environ: Mapping[str, str]) -> tuple[Container, ...]:
         return ()
 
 
-def description(wanted: Wanted, place: otel.Place, version: str, device_id: str) -> Iterator[str]:
+def description(
+    wanted: CollectorOptions, layout: otel.ListenLayout, version: str, device_id: str
+) -> Iterator[str]:
     """Say what the collector is going to do, and where."""
     profile = wanted.choice.profile
     exporters = {exporter for pipeline in profile.pipelines for exporter in pipeline.exporters}
     yield f"profile {wanted.choice.reason}"
     for limitation in otel.limitations(profile, version=version):
         yield f"note: {limitation}"
-    at = place.address
-    yield f"takes OTLP: http://{at}:{place.http_port} (HTTP), http://{at}:{place.grpc_port} (gRPC)"
-    yield f"health: http://{at}:{place.health_port}; own metrics: http://{at}:{place.metrics_port}/metrics"
+    at = layout.address
+    yield f"takes OTLP: http://{at}:{layout.http_port} (HTTP), http://{at}:{layout.grpc_port} (gRPC)"
+    yield f"health: http://{at}:{layout.health_port}; own metrics: http://{at}:{layout.metrics_port}/metrics"
     if any(name.startswith("file/") for name in exporters):
-        yield f"files: {place.data_directory}/{otel.TRACES_FILE}, {otel.METRICS_FILE}"
+        yield f"files: {layout.data_directory}/{otel.TRACES_FILE}, {otel.METRICS_FILE}"
     if "clickhouse" in exporters and wanted.destinations.clickhouse:
         clickhouse = wanted.destinations.clickhouse
         yield f"sends to: ClickHouse {clickhouse.address}, database {clickhouse.database}"
@@ -152,14 +154,14 @@ def description(wanted: Wanted, place: otel.Place, version: str, device_id: str)
     if "otlp/signoz" in exporters and wanted.destinations.signoz:
         yield f"sends to: SigNoz {wanted.destinations.signoz.address}"
     if any(pipeline.signal == "logs" for pipeline in profile.pipelines):
-        yield f"reads logs: {place.log_directory}/logs/Letta.log*"
+        yield f"reads logs: {layout.log_directory}/logs/Letta.log*"
     if wanted.grafana_url:
         yield f"traces: {wanted.grafana_url}/d/letta-service?var-device_id={quote(device_id, safe='')}"
     else:
         yield f"device id: {device_id} (with GRAFANA_URL: a link to its traces)"
 
 
-def _prepare_clickhouse(wanted: Wanted, version: str, retention_days: int) -> None:
+def _prepare_clickhouse(wanted: CollectorOptions, version: str, retention_days: int) -> None:
     target = wanted.destinations.clickhouse
     if target is None or otel.CLICKHOUSE_PASSWORD not in wanted.secret_files:
         return
@@ -171,13 +173,13 @@ def _prepare_clickhouse(wanted: Wanted, version: str, retention_days: int) -> No
             raise OperationError(
                 clean(f"{error}. Collector {version} does not start then: it wants to make the tables itself"),
                 where="CLICKHOUSE_ENDPOINT",
-                cure=["start ClickHouse first", f"or take collector {otel.DEFAULT_VERSION}, which waits for it"],
+                fix=["start ClickHouse first", f"or take collector {otel.DEFAULT_VERSION}, which waits for it"],
             ) from None
         done = f"warning: {error}. Signals wait in the queue until ClickHouse has the tables: run this again then."
     terminal.say(clean(done))
 
 
-def _run(program: Path, state: State, environ: Mapping[str, str], wanted: Wanted, version: str) -> int:
+def _run(program: Path, state: State, environ: Mapping[str, str], wanted: CollectorOptions, version: str) -> int:
     arguments = ["--config", str(state.configuration), *CollectorVersion.parse(version).arguments]
     clean = Redactor(wanted.secrets.values())
     judged = subprocess.run(

@@ -60,7 +60,7 @@ class State:
                 raise OperationError(
                     "another `collector run` of yours is under way, and has the queue",
                     where=str(self.folder),
-                    cure=["end that one first"],
+                    fix=["end that one first"],
                 ) from None
             yield
 

@@ -33,7 +33,7 @@ def ensure(target: otel.ClickHouse, password: str, *, retention_days: int) -> st
         with network.client(_PATIENCE) as client:
             return _made(partial(clickhouse.ask, client, target, password), target, retention_days)
     except ClickHouseError as error:
-        raise _told(error) from None
+        raise _reported(error) from None
 
 
 def _made(ask: Callable[[str], str], target: otel.ClickHouse, retention_days: int) -> str:
@@ -55,20 +55,20 @@ def _number(answer: str) -> int:
     return int(answer)
 
 
-def _told(error: ClickHouseError) -> OperationError | UndeliverableError:
+def _reported(error: ClickHouseError) -> OperationError | UndeliverableError:
     """Name the variables that mend it, or say that it may pass."""
     match error.trouble:
         case Trouble.NOT_LET_IN:
             return OperationError(
                 str(error),
                 where="CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD",
-                cure=["set the ones that it accepts"],
+                fix=["set the ones that it accepts"],
             )
         case Trouble.SOMETHING_ELSE:
             return OperationError(
                 str(error),
                 where="CLICKHOUSE_ENDPOINT",
-                cure=["name the port of its HTTP interface, usually 8123, or 8443 with TLS"],
+                fix=["name the port of its HTTP interface, usually 8123, or 8443 with TLS"],
             )
         case Trouble.FAILED:
             return UndeliverableError(f"ClickHouse does not make the tables: {error}")

@@ -73,7 +73,7 @@ class FileBackend:
             raise OperationError(
                 "the state of the stack cannot be read: the file is damaged",
                 where=f"stack {stack}, {file}",
-                cure=[f"look at the last good one beside it: {file.name}.bak, or in .pulumi/backups"],
+                fix=[f"look at the last good one beside it: {file.name}.bak, or in .pulumi/backups"],
             ) from None
         return dict(latest)
 

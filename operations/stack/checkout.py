@@ -24,11 +24,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         # The error's own text quotes the line, which may hold a value.
-        raise OperationError("not valid YAML", where=f"{path}{line}", cure=["mend the file"]) from None
+        raise OperationError("not valid YAML", where=f"{path}{line}", fix=["mend the file"]) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise OperationError("not a mapping", where=str(path), cure=["start it with `config:`"])
+        raise OperationError("not a mapping", where=str(path), fix=["start it with `config:`"])
     return content
 
 
@@ -109,7 +109,7 @@ class Checkout:
         path = self.root / "Pulumi.yaml"
         if not path.is_file():
             raise OperationError(
-                "no Pulumi project here", where=str(path), cure=["run this in a clone of the project"]
+                "no Pulumi project here", where=str(path), fix=["run this in a clone of the project"]
             )
         return _read_yaml(path)
 

@@ -34,7 +34,7 @@ class PulumiCli:
     def _binary(self) -> str:
         found = shutil.which("pulumi", path=self.environment.get("PATH"))
         if not found:
-            raise OperationError("the Pulumi CLI is not there", where="PATH", cure=["`make toolchain` brings it"])
+            raise OperationError("the Pulumi CLI is not there", where="PATH", fix=["`make toolchain` brings it"])
         return found
 
     def _failed(self, verb: str, output: str, code: int) -> OperationError:
@@ -42,7 +42,7 @@ class PulumiCli:
         return OperationError(
             f"`pulumi {verb}` ended with exit code {code}" + (f":\n{last}" if last else ""),
             where=f"stack {self.stack}",
-            cure=hints(output, self.stack),
+            fix=hints(output, self.stack),
         )
 
     def answer(self, *arguments: str) -> str:
@@ -93,7 +93,7 @@ class PulumiCli:
             raise OperationError(
                 f"`pulumi {verb}` {_ending(ended.code)} (see above){failed}",
                 where=f"stack {self.stack}",
-                cure=hints(ended.tail, self.stack),
+                fix=hints(ended.tail, self.stack),
             )
 
     def interactive(self, *arguments: str) -> None:

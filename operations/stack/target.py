@@ -10,7 +10,7 @@ from functools import cached_property
 from operations.console.errors import OperationError
 from operations.console.redaction import Redactor
 from operations.engine.protocol import Engine, EngineUnreachableError
-from operations.stack import decrypter
+from operations.stack import decryption
 from operations.stack.backend import FileBackend, file_backend
 from operations.stack.checkout import Checkout, StackFile
 from operations.stack.pulumi_cli import PulumiCli
@@ -45,9 +45,9 @@ class Target:
         return file_backend(self.environment)
 
     @cached_property
-    def opener(self) -> decrypter.Opener | None:
-        """What opens the stack file's secrets; see `passphrase.opener`."""
-        return decrypter.opener(self.stack_file, self.environment)
+    def decrypter(self) -> decryption.Decrypter | None:
+        """What opens the stack file's secrets; see `passphrase.decrypter`."""
+        return decryption.decrypter(self.stack_file, self.environment)
 
     @property
     def is_protected(self) -> bool:
@@ -68,7 +68,7 @@ class Target:
             raise OperationError(
                 "no Docker engine answers",
                 where=str(error),
-                cure=["start it (Docker Desktop, or `systemctl start docker`)", "`make doctor` looks closer"],
+                fix=["start it (Docker Desktop, or `systemctl start docker`)", "`make doctor` looks closer"],
             ) from None
 
     def engine_or_none(self) -> Engine | None:
@@ -80,13 +80,13 @@ class Target:
 
     def known_secrets(self) -> tuple[str, ...]:
         """Give the values of the secrets in the stack file, to take them out of output."""
-        if self.opener is None:
+        if self.decrypter is None:
             return ()
         found = []
         for ciphertext in self.stack_file.ciphertexts():
             try:
-                found.append(self.opener.open(ciphertext))
-            except decrypter.WrongPassphraseError:
+                found.append(self.decrypter.open(ciphertext))
+            except decryption.WrongPassphraseError:
                 continue
         return tuple(found)
 

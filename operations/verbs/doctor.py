@@ -73,7 +73,7 @@ def diagnose(on: Target) -> tuple[Check, ...]:
 
 def _rows(checks: Sequence[Check]) -> list[tuple[str, str, str]]:
     return [
-        (check.name, check.state.value, "\n".join([check.detail, *(f"→ {step}" for step in check.cure)]))
+        (check.name, check.state.value, "\n".join([check.detail, *(f"→ {step}" for step in check.fix)]))
         for check in checks
     ]
 
@@ -85,7 +85,7 @@ def doctor(stack: str, *, as_json: bool) -> bool:
         on = target(stack)
     except StepFailedError as error:
         # The passphrase is lost, for instance: that is a finding, not a reason to look at nothing else.
-        extra = (broken("environment", error.problem, *error.cure),)
+        extra = (broken("environment", error.problem, *error.fix),)
         on = Target(stack=stack, environment=dict(os.environ))
     checks = (*extra, *diagnose(on))
     bad = [check for check in checks if check.state is CheckState.BROKEN]

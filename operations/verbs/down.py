@@ -14,7 +14,7 @@ from operations.verbs.up import logged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Left:
+class Leftovers:
     """What carries a stack's label on the engine."""
 
     containers: tuple[Container, ...]
@@ -46,9 +46,9 @@ def _can_be_made_again(volume: Volume) -> bool:
     return service == catalogue.SCRATCH_SERVICE or service.endswith(catalogue.FILES_SUFFIX)
 
 
-def look(engine: Engine, stack: str) -> Left:
+def look(engine: Engine, stack: str) -> Leftovers:
     """See what carries the stack's label."""
-    return Left(
+    return Leftovers(
         containers=engine.containers(stack), networks=engine.networks(stack), volumes=engine.volumes(stack)
     )
 
@@ -66,7 +66,7 @@ def remove_readers(engine: Engine, stack: str) -> None:
             engine.remove_container(container.id)
 
 
-def remove(engine: Engine, left: Left, *, data: bool, show: Callable[[str], None]) -> None:
+def remove(engine: Engine, left: Leftovers, *, data: bool, show: Callable[[str], None]) -> None:
     """Remove what is left: containers, then networks and volumes; data only when told so."""
     for container in left.containers:
         show(f"removing container {container.name}")
@@ -94,7 +94,7 @@ def refuse_protected(target: Target) -> None:
     raise OperationError(
         f"stack {stack} protects its data and is not destroyed{what}",
         where=f"letta:protectData in {target.stack_file.path.name}",
-        cure=[
+        fix=[
             "take a backup, and restore it somewhere to see that it is one",
             f"`pulumi config set protectData false --stack {stack}`, then `make up STACK={stack}`",
             f"then `make down STACK={stack}`",
@@ -152,7 +152,7 @@ def _clean_up(target: Target, engine: Engine, *, own: bool, yes: bool, leftovers
         raise OperationError(
             f"left on the engine with the stack's label: {left.words()}",
             where=f"stack {target.stack}",
-            cure=[
+            fix=[
                 "they are in no state that this backend knows: either another backend manages them "
                 "(set PULUMI_BACKEND_URL as it was), or that state is lost",
                 f"to remove them, data included: `make down STACK={target.stack} LEFTOVERS=1`",

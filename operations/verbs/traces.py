@@ -83,7 +83,7 @@ def _source(target: Target, engine: Engine) -> tuple[str, str]:
         raise OperationError(
             "this stack records no traces in files" + _elsewhere(target),
             where=f"volume {volume}",
-            cure=[f"`make up STACK={target.stack}`", "docs/telemetry.md says which profiles write files"],
+            fix=[f"`make up STACK={target.stack}`", "docs/telemetry.md says which profiles write files"],
         )
     return volume, reading_image(target, engine)
 
@@ -100,7 +100,7 @@ def reading_image(target: Target, engine: Engine) -> str:
         if image in present:
             return str(image)
     raise OperationError(
-        "the image to read volumes with is not there", where=catalogue.BASE_IMAGE, cure=["`make toolchain`"]
+        "the image to read volumes with is not there", where=catalogue.BASE_IMAGE, fix=["`make toolchain`"]
     )
 
 

@@ -65,7 +65,7 @@ def deploy(target: Target, *, yes: bool, show: Callable[[str], None]) -> None:
             raise OperationError(
                 f"stack {target.stack} is protected: a person confirms its changes",
                 where=f"letta:protectData in {target.stack_file.path.name}",
-                cure=[f"look first: `pulumi preview --stack {target.stack}`", "then give YES=1"],
+                fix=[f"look first: `pulumi preview --stack {target.stack}`", "then give YES=1"],
             )
         pulumi.interactive(*common)
         return

@@ -24,7 +24,7 @@ import yaml
 
 import otel
 from testbed.certificates import Authority
-from testbed.collector import Collector, place, program
+from testbed.collector import Collector, layout, program
 from testbed.losses.accounts import Account, Sent
 from testbed.losses.backends import Backend, InClickHouse, InDatadog, InFiles, InSigNoz
 from testbed.losses.log_lines import LINES, LogLines
@@ -33,7 +33,7 @@ from testbed.otlp_items import Signal
 from testbed.small_disk import small_disk
 
 RATES: Mapping[Signal, int] = {Signal.TRACES: 1000, Signal.METRICS: 250, Signal.LOGS: 250}
-"""Signals a second, as `otel.Backlog` expects them: a quarter as many metrics and logs as spans."""
+"""Signals a second, as `otel.QueueBudget` expects them: a quarter as many metrics and logs as spans."""
 LINES_RATE = 100
 REQUESTS_RATE = 10
 """Requests a second of each flow."""
@@ -82,9 +82,9 @@ class Rig:
 
     def __enter__(self) -> Self:
         with self._held:
-            self.place = self._held.enter_context(place(self.folder))
-            self.queues = Path(self.place.queue_directory)
-            self._lines_file = Path(self.place.log_directory, REPLICA, "Letta.log")
+            self.layout = self._held.enter_context(layout(self.folder))
+            self.queues = Path(self.layout.queue_directory)
+            self._lines_file = Path(self.layout.log_directory, REPLICA, "Letta.log")
             self._lines_file.parent.mkdir()
             if self._disk is not None:
                 self._held.enter_context(small_disk(self.queues, self._disk))
@@ -94,7 +94,7 @@ class Rig:
                 self.secrets |= backend.secrets
             self._held.callback(self._end)
             self._generator = self._held.enter_context(
-                Generator(f"127.0.0.1:{self.place.grpc_port}", run=self.run)
+                Generator(f"127.0.0.1:{self.layout.grpc_port}", run=self.run)
             )
             self._held = self._held.pop_all()
         return self
@@ -167,7 +167,7 @@ class Rig:
         self._composed |= composed
         for name, value in self.secrets.items():
             text = otel.secret_file(value, version=self.version)
-            Path(self.place.secrets_directory, name).write_text(text)
+            Path(self.layout.secrets_directory, name).write_text(text)
         environment = {"GOMEMLIMIT": otel.go_memory_limit(self._composed["memory_mib"])}
         for backend in self.backends.values():
             environment |= backend.environment
@@ -175,7 +175,7 @@ class Rig:
             program(self.version),
             self._configuration(),
             folder=self.folder,
-            health=f"http://127.0.0.1:{self.place.health_port}",
+            health=f"http://127.0.0.1:{self.layout.health_port}",
             environment=environment,
             version=self.version,
         )
@@ -233,7 +233,7 @@ class Rig:
         if self.version != otel.DEFAULT_VERSION:
             return None
         with suppress(httpx.TransportError):
-            said = httpx.get(f"http://127.0.0.1:{self.place.metrics_port}/metrics").text
+            said = httpx.get(f"http://127.0.0.1:{self.layout.metrics_port}/metrics").text
             found = re.findall(r"^otelcol_exporter_queue_size\{.*\} (\S+)$", said, re.MULTILINE)
             if found:
                 return sum(map(float, found))
@@ -251,7 +251,7 @@ class Rig:
         if "otlp/signoz" in exporters:
             yield InSigNoz(self.folder, authority)
         if any(name.startswith("file/") for name in exporters):
-            yield InFiles(Path(self.place.data_directory))
+            yield InFiles(Path(self.layout.data_directory))
 
     def _goes(self, signal: Signal, backend: str) -> bool:
         parts = {"ClickHouse": "clickhouse", "Datadog": "datadog", "SigNoz": "otlp/signoz", "files": "file/"}
@@ -271,7 +271,7 @@ class Rig:
             destinations=otel.Destinations(
                 clickhouse=to.get("ClickHouse"), datadog=to.get("Datadog"), signoz=to.get("SigNoz")
             ),
-            place=self.place,
+            layout=self.layout,
             **self._composed,
         )
         config: dict[str, Any] = yaml.safe_load(otel.render(composed))

@@ -246,7 +246,7 @@ def reconfigure(rig: Rig, seconds: float) -> None:
         environment="other",
         level="warn",
         redaction=otel.Redaction.CONTENT,
-        backlog=otel.Backlog(outage_seconds=600),
+        queue_budget=otel.QueueBudget(outage_seconds=600),
     )
     rig.go_on(seconds)
 

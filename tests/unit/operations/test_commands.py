@@ -219,7 +219,7 @@ def test_a_missing_pulumi_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "cure"),
+    ("output", "fix"),
     [
         ("error: the stack is currently locked by 1 lock(s)", "pulumi cancel --stack dev"),
         ("Bind for 127.0.0.1:8283 failed: port is already allocated", "make doctor"),
@@ -228,8 +228,8 @@ def test_a_missing_pulumi_says_how_to_get_it(tmp_path: Path) -> None:
         ("x509: certificate signed by unknown authority", "caBundle"),
     ],
 )
-def test_known_errors_come_with_what_to_do(output: str, cure: str) -> None:
-    assert cure in " ".join(hints(output, "dev"))
+def test_known_errors_come_with_what_to_do(output: str, fix: str) -> None:
+    assert fix in " ".join(hints(output, "dev"))
 
 
 def test_an_unknown_error_comes_without_a_guess() -> None:

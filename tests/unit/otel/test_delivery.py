@@ -96,22 +96,26 @@ def test_a_collector_without_datadogs_components_sends_otlp_to_its_site() -> Non
 
 
 def test_the_default_backlog_is_fifteen_minutes_of_a_thousand_spans_within_four_gigabytes() -> None:
-    backlog = otel.Backlog()
+    queue_budget = otel.QueueBudget()
     prod = ("traces", "metrics", "logs") * 2
 
-    assert backlog.queue_bytes("traces") == 1_000 * 1_000 * 15 * 60
-    assert backlog.queue_bytes("logs") == backlog.queue_bytes("metrics") == backlog.queue_bytes("traces") // 4
-    assert backlog.needed_bytes(prod) <= 4_000_000_000
+    assert queue_budget.queue_bytes("traces") == 1_000 * 1_000 * 15 * 60
+    assert (
+        queue_budget.queue_bytes("logs")
+        == queue_budget.queue_bytes("metrics")
+        == queue_budget.queue_bytes("traces") // 4
+    )
+    assert queue_budget.needed_bytes(prod) <= 4_000_000_000
 
 
 def test_a_backlog_that_its_disk_cannot_hold_is_refused() -> None:
     with pytest.raises(otel.ConfigurationError, match=r"need 7560000000 bytes of disk for 1800 s at 1000 spans/s"):
-        composed("clickhouse-prod", backlog=otel.Backlog(outage_seconds=1800))
+        composed("clickhouse-prod", queue_budget=otel.QueueBudget(outage_seconds=1800))
 
 
 def test_a_backlog_of_nothing_is_refused() -> None:
     with pytest.raises(otel.ConfigurationError, match="outage_seconds must be at least 1"):
-        otel.Backlog(outage_seconds=0)
+        otel.QueueBudget(outage_seconds=0)
 
 
 @pytest.mark.parametrize("version", otel.VERSIONS)
@@ -260,7 +264,7 @@ def test_every_version_says_its_known_vulnerabilities() -> None:
 
 
 def test_a_collector_outside_of_a_container_uses_the_addresses_and_folders_that_it_is_given() -> None:
-    place = otel.Place(
+    layout = otel.ListenLayout(
         address="127.0.0.1",
         grpc_port=1,
         http_port=2,
@@ -271,7 +275,7 @@ def test_a_collector_outside_of_a_container_uses_the_addresses_and_folders_that_
         log_directory="/here/logs",
     )
     for version in otel.VERSIONS:
-        text = otel.render(composed("clickhouse-prod", version=version, place=place))
+        text = otel.render(composed("clickhouse-prod", version=version, layout=layout))
 
         assert "0.0.0.0" not in text  # noqa: S104
         assert "/var/" not in text
@@ -281,7 +285,7 @@ def test_a_collector_outside_of_a_container_uses_the_addresses_and_folders_that_
 @pytest.mark.parametrize("folder", ["relative", "/with/${env:HOME}", "/with/*", "/with}"])
 def test_a_folder_that_the_collector_would_read_otherwise_is_refused(folder: str) -> None:
     with pytest.raises(otel.ConfigurationError, match="absolute path"):
-        otel.Place(data_directory=folder)
+        otel.ListenLayout(data_directory=folder)
 
 
 def test_a_collector_without_log_folders_reads_no_logs_and_goes_on_taking_them() -> None:

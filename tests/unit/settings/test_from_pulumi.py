@@ -94,7 +94,7 @@ def test_a_plain_value_among_encrypted_ones_is_found_in_the_stack_file(project: 
         from_pulumi()
     (problem,) = caught.value.problems
     assert problem.key == "letta:serverSecrets.EXA_API_KEY"
-    assert problem.cure.startswith("pulumi config set --secret --path letta:serverSecrets.EXA_API_KEY --stack dev")
+    assert problem.fix.startswith("pulumi config set --secret --path letta:serverSecrets.EXA_API_KEY --stack dev")
     assert "canary" not in str(caught.value)
 
 

@@ -635,14 +635,14 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
 
 @pytest.mark.parametrize("case", CARELESS)
 def test_a_careless_user_is_told_the_key_the_rule_and_the_command(case: str) -> None:
-    raw, key, rule, cure = CARELESS[case]
+    raw, key, rule, fix = CARELESS[case]
     (problem,) = refusal(raw).problems
     assert problem.key == key
     assert rule in problem.rule
-    assert problem.cure.startswith(cure)
+    assert problem.fix.startswith(fix)
     text = str(refusal(raw))
     assert f"{problem.key} {problem.rule}" in text
-    assert problem.cure in text
+    assert problem.fix in text
     assert "stack dev" in text
 
 
@@ -654,7 +654,7 @@ def test_a_secret_in_plain_text_is_refused_without_repeating_it(key: str) -> Non
     error = refusal(raw, encrypted=())
     problem = next(problem for problem in error.problems if problem.key == f"letta:{key}")
     assert problem.rule.startswith("is a secret but stored as plain text: store it encrypted")
-    assert problem.cure.startswith("pulumi config set --secret ")
+    assert problem.fix.startswith("pulumi config set --secret ")
     assert "canary" not in str(error)
 
 
@@ -665,9 +665,9 @@ def test_an_encrypted_value_is_refused_where_it_would_become_readable() -> None:
     )
     url, environment = error.problems
     assert url.rule == "is stored encrypted, but it is no secret and will be readable"
-    assert url.cure == "pulumi config set letta:grafanaUrl https://grafana.example --stack dev"
+    assert url.fix == "pulumi config set letta:grafanaUrl https://grafana.example --stack dev"
     assert environment.rule.endswith("use letta:serverSecrets for them")
-    assert environment.cure == "pulumi config rm letta:serverEnvironment --stack dev"
+    assert environment.fix == "pulumi config rm letta:serverEnvironment --stack dev"
     assert "canary" not in str(error)
 
 
@@ -681,7 +681,7 @@ def test_a_plain_part_of_an_object_that_is_otherwise_encrypted_is_refused() -> N
         )
     (problem,) = caught.value.problems
     assert problem.key == "letta:serverSecrets.MY_KEY"
-    assert problem.cure.startswith("pulumi config set --secret --path letta:serverSecrets.MY_KEY --stack dev")
+    assert problem.fix.startswith("pulumi config set --secret --path letta:serverSecrets.MY_KEY --stack dev")
 
 
 def test_all_problems_are_told_at_once_and_with_the_stack() -> None:
@@ -727,7 +727,7 @@ def test_following_every_command_for_ports_ends_with_good_settings() -> None:
             break
         except SettingsError as error:
             problem = error.problems[0]
-            *_, key, value, _, _ = problem.cure.split()
+            *_, key, value, _, _ = problem.fix.split()
             raw[key.removeprefix("letta:")] = value
     else:
         pytest.fail("the commands do not lead to distinct ports")

@@ -18,7 +18,7 @@ import otel
 from toolchain import collector, go_modules
 from toolchain.collector import Installation
 from toolchain.failure import StepFailedError
-from toolchain.install_method import Route
+from toolchain.install_method import InstallMethod
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 from toolchain.versions import Binary
@@ -114,7 +114,7 @@ def test_each_platform_gets_its_own_release(world: World, platform: str) -> None
 
     found = world.ensure(PLATFORMS[platform])
 
-    assert found.route is Route.OFFICIAL
+    assert found.route is InstallMethod.OFFICIAL
     assert os.access(found.program, os.X_OK)
     assert [request.path for request, _ in world.server.log] == [
         f"/v{VERSION}/opentelemetry-collector-releases_otelcol-contrib_checksums.txt",
@@ -131,7 +131,7 @@ def test_a_download_that_is_kept_elsewhere_is_followed_there(world: World) -> No
     world.server.expect_request(f"/v{VERSION}/{name}").respond_with_data(status=302, headers=moved)
     world.server.expect_request("/assets/1").respond_with_data(RELEASE)
 
-    assert world.ensure().route is Route.OFFICIAL
+    assert world.ensure().route is InstallMethod.OFFICIAL
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -140,7 +140,7 @@ def test_each_platform_builds_where_nothing_can_be_downloaded(world: World, plat
 
     found = world.ensure(PLATFORMS[platform])
 
-    assert found.route is Route.GO
+    assert found.route is InstallMethod.GO
     ((binary, environment),) = world.built
     assert binary.source == collector.SOURCES / VERSION
     assert f"-X main.version={VERSION}" in binary.ldflags
@@ -155,7 +155,7 @@ def test_windows_is_refused_with_the_reason_and_a_way_out(world: World, system: 
     with pytest.raises(StepFailedError, match="modes of files") as caught:
         world.ensure(replace(LINUX, system=system))
 
-    assert "wsl --install" in caught.value.cure[0]
+    assert "wsl --install" in caught.value.fix[0]
     assert len(world.server.log) == 0
     assert world.built == []
 
@@ -267,14 +267,14 @@ def test_an_archive_that_ends_too_early_leads_to_go_modules(world: World) -> Non
     ).respond_with_data(f"{hashlib.sha256(RELEASE).hexdigest()}  {path.rpartition('/')[2]}\n")
     world.server.expect_ordered_request(path).respond_with_handler(cut)
 
-    assert world.ensure().route is Route.GO
+    assert world.ensure().route is InstallMethod.GO
     assert "cannot be downloaded" in world.said
 
 
 def test_an_archive_that_is_not_there_leads_to_go_modules(world: World) -> None:
     world.publish(None)
 
-    assert world.ensure().route is Route.GO
+    assert world.ensure().route is InstallMethod.GO
     assert "cannot be downloaded: Server error" in world.said or "cannot be downloaded: Client error" in world.said
 
 
@@ -284,12 +284,12 @@ def test_an_archive_that_is_not_there_leads_to_go_modules(world: World) -> None:
 def test_checksums_that_lack_the_archive_lead_to_go_modules(world: World, sums: str) -> None:
     world.publish(sums=sums)
 
-    assert world.ensure().route is Route.GO
+    assert world.ensure().route is InstallMethod.GO
     assert f"does not list otelcol-contrib_{VERSION}_linux_amd64.tar.gz" in world.said
 
 
 def test_a_machine_without_a_release_builds(world: World) -> None:
-    assert world.ensure(replace(LINUX, architecture="riscv64")).route is Route.GO
+    assert world.ensure(replace(LINUX, architecture="riscv64")).route is InstallMethod.GO
     assert "no release is known for Linux on riscv64" in world.said
 
 
@@ -297,7 +297,7 @@ def test_a_way_can_be_chosen(world: World) -> None:
     world.publish()
     world.environ["LETTA_COLLECTOR_ROUTE"] = "go"
 
-    assert world.ensure().route is Route.GO
+    assert world.ensure().route is InstallMethod.GO
     assert len(world.server.log) == 0
 
 
@@ -315,7 +315,7 @@ def test_versions_lie_beside_each_other(world: World) -> None:
     places = {
         collector.installation(version, route, LINUX, world.environ).entry.folder
         for version in otel.VERSIONS
-        for route in Route
+        for route in InstallMethod
     }
 
     assert len(places) == 2 * len(otel.VERSIONS)

@@ -98,7 +98,7 @@ def test_system_packages_are_never_installed_where_that_is_not_allowed(machine: 
     with pytest.raises(StepFailedError) as caught:
         system_packages.install(Progress(lambda _: None), machine, ("mmdebstrap",), why="it is needed")
     assert why in caught.value.problem
-    assert caught.value.cure == ("as root: apt-get update && apt-get install mmdebstrap",)
+    assert caught.value.fix == ("as root: apt-get update && apt-get install mmdebstrap",)
 
 
 class World:
@@ -189,7 +189,7 @@ def test_an_engine_that_lets_us_not_in_is_not_installed_again(world: World) -> N
     world.answers[USUAL] = Answer(error="Permission denied", is_forbidden=True)
     with pytest.raises(StepFailedError, match="may not use it") as caught:
         world.ensure(DEBIAN)
-    assert "usermod -aG docker" in caught.value.cure[0]
+    assert "usermod -aG docker" in caught.value.fix[0]
     assert world.ran == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from toolchain import docker_endpoint, network, passphrase, pulumi
 from toolchain.environment import shell_environment
 from toolchain.failure import StepFailedError
-from toolchain.install_method import Route
+from toolchain.install_method import InstallMethod
 from toolchain.progress import Progress
 from toolchain.pulumi import Installation
 
@@ -37,7 +37,7 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def bring(route: Route, environ: dict[str, str]) -> Installation:
+def bring(route: InstallMethod, environ: dict[str, str]) -> Installation:
     """Put an installation into the cache."""
 
     def fill(folder: Path) -> None:
@@ -59,7 +59,7 @@ def mode(path: Path) -> int:
 def test_a_build_from_go_modules_brings_its_own_plugins_and_keeps_the_users_logins(
     environ: dict[str, str],
 ) -> None:
-    found = bring(Route.GO, environ)
+    found = bring(InstallMethod.GO, environ)
     given = shell_environment(environ)
     first, second, *others = given["PATH"].split(":")
     assert first == str(found.programs)
@@ -72,8 +72,8 @@ def test_a_build_from_go_modules_brings_its_own_plugins_and_keeps_the_users_logi
 
 
 def test_the_official_release_keeps_its_plugins_where_pulumi_always_does(environ: dict[str, str]) -> None:
-    bring(Route.GO, environ)
-    found = bring(Route.OFFICIAL, environ)
+    bring(InstallMethod.GO, environ)
+    found = bring(InstallMethod.OFFICIAL, environ)
     given = shell_environment(environ)
     assert given["PATH"].startswith(f"{found.programs}:")
     assert "PULUMI_HOME" not in given
@@ -81,13 +81,13 @@ def test_the_official_release_keeps_its_plugins_where_pulumi_always_does(environ
 
 
 def test_a_damaged_installation_is_not_put_on_the_path(environ: dict[str, str]) -> None:
-    found = bring(Route.GO, environ)
+    found = bring(InstallMethod.GO, environ)
     (found.programs / "pulumi").write_text("")
     assert str(found.programs) not in shell_environment(environ)["PATH"]
 
 
 def test_a_second_call_adds_nothing(environ: dict[str, str]) -> None:
-    bring(Route.GO, environ)
+    bring(InstallMethod.GO, environ)
     once = shell_environment(environ)
     twice = shell_environment({**environ, **once})
     assert twice["PATH"] == once["PATH"]
@@ -95,7 +95,7 @@ def test_a_second_call_adds_nothing(environ: dict[str, str]) -> None:
 
 
 def test_what_an_older_toolchain_put_on_the_path_goes(environ: dict[str, str], tmp_path: Path) -> None:
-    bring(Route.GO, environ)
+    bring(InstallMethod.GO, environ)
     old = tmp_path / ".cache" / "letta-platform" / "toolchain-old" / "bin"
     assert str(old) not in shell_environment({**environ, "PATH": f"{old}:/bin"})["PATH"]
 
@@ -151,7 +151,7 @@ def test_a_passphrase_that_others_can_read_is_refused(environ: dict[str, str], s
     (state / "passphrase").chmod(rights)
     with pytest.raises(StepFailedError, match="by others") as caught:
         shell_environment(environ)
-    assert caught.value.cure[0] == f"chmod 600 {state}/passphrase"
+    assert caught.value.fix[0] == f"chmod 600 {state}/passphrase"
 
 
 def test_an_empty_passphrase_is_refused(environ: dict[str, str], state: Path) -> None:

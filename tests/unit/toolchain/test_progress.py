@@ -55,7 +55,7 @@ def test_a_silent_program_is_heard_of_with_its_log_and_last_line(tmp_path: Path)
 def test_a_failure_brings_the_last_lines_the_log_and_the_cure(tmp_path: Path) -> None:
     progress = Progress(lambda _: None, logs=tmp_path)
     with pytest.raises(StepFailedError) as caught:
-        progress.run(shell("seq 1 100; echo broken >&2; exit 3"), log="it", cure=["mend it"])
+        progress.run(shell("seq 1 100; echo broken >&2; exit 3"), log="it", fix=["mend it"])
     text = str(caught.value)
     assert "exit code 3" in text
     assert "| broken" in text

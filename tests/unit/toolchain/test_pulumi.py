@@ -15,7 +15,7 @@ from pytest_httpserver import HTTPServer
 
 from toolchain import go_modules, pulumi, versions
 from toolchain.failure import StepFailedError
-from toolchain.install_method import Route
+from toolchain.install_method import InstallMethod
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 from toolchain.pulumi import Installation
@@ -113,7 +113,7 @@ def world(httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_official_release_is_taken_where_it_can_be_reached(world: World) -> None:
     world.publish(release())
     found = world.ensure()
-    assert found.route is Route.OFFICIAL
+    assert found.route is InstallMethod.OFFICIAL
     assert os.access(found.programs / "pulumi", os.X_OK)
     assert os.access(found.programs / "pulumi-language-python", os.X_OK)
     assert "way: official release" in world.said
@@ -142,26 +142,26 @@ def test_a_second_run_asks_nobody(world: World) -> None:
 def test_an_unreachable_host_leads_to_go_modules_and_the_reason_is_shown(world: World) -> None:
     world.environ["LETTA_PULUMI_INSTALLER_URL"] = "http://pulumi.invalid"
     found = world.ensure()
-    assert found.route is Route.GO
+    assert found.route is InstallMethod.GO
     assert "not the official release: http://pulumi.invalid/releases/sdk" in world.said
     assert "way: built from Go modules" in world.said
 
 
 def test_a_portal_that_answers_with_a_page_leads_to_go_modules(world: World) -> None:
     world.publish(release(), sums="<html>please log in</html>")
-    assert world.ensure().route is Route.GO
+    assert world.ensure().route is InstallMethod.GO
     assert f"does not list {ARCHIVE}" in world.said
 
 
 def test_plugins_that_cannot_be_had_lead_to_go_modules_and_leave_nothing_behind(world: World) -> None:
     world.publish(release(), plugins=False)
-    assert world.ensure().route is Route.GO
+    assert world.ensure().route is InstallMethod.GO
     assert "plugin docker 5.2.0 cannot be had" in world.said
-    assert not pulumi.installation(Route.OFFICIAL, world.environ).entry.folder.exists()
+    assert not pulumi.installation(InstallMethod.OFFICIAL, world.environ).entry.folder.exists()
 
 
 def test_a_machine_without_a_release_builds_it(world: World) -> None:
-    assert world.ensure(replace(LINUX, architecture="riscv64")).route is Route.GO
+    assert world.ensure(replace(LINUX, architecture="riscv64")).route is InstallMethod.GO
     assert "publishes nothing for Linux on riscv64" in world.said
 
 
@@ -178,14 +178,14 @@ def test_an_installation_that_is_there_is_used_whichever_way_it_came(world: Worl
     world.ensure()
     world.environ["LETTA_PULUMI_INSTALLER_URL"] = world.server.url_for("")
     world.publish(release())
-    assert world.ensure().route is Route.GO
+    assert world.ensure().route is InstallMethod.GO
     assert len(world.server.log) == 0
 
 
 def test_a_way_can_be_chosen(world: World) -> None:
     world.publish(release())
     world.environ["LETTA_PULUMI_ROUTE"] = "go"
-    assert world.ensure().route is Route.GO
+    assert world.ensure().route is InstallMethod.GO
     assert len(world.server.log) == 0
 
 
@@ -199,7 +199,7 @@ def test_a_way_that_does_not_exist_is_an_error(world: World) -> None:
     world.environ["LETTA_PULUMI_ROUTE"] = "brew"
     with pytest.raises(StepFailedError, match="'brew'") as caught:
         world.ensure()
-    assert "official, go" in caught.value.cure[0]
+    assert "official, go" in caught.value.fix[0]
 
 
 # -- Go ------------------------------------------------------------------------------------------------------
@@ -266,8 +266,8 @@ def test_another_content_of_the_sources_is_another_installation(
     def places() -> tuple[Path, Path]:
         environ = {"HOME": str(tmp_path)}
         return (
-            pulumi.installation(Route.GO, environ).entry.folder,
-            pulumi.installation(Route.OFFICIAL, environ).entry.folder,
+            pulumi.installation(InstallMethod.GO, environ).entry.folder,
+            pulumi.installation(InstallMethod.OFFICIAL, environ).entry.folder,
         )
 
     before = places()

@@ -13,7 +13,7 @@ import pytest
 
 from development import dependency_locks, generated_docs
 from operations.checks import machine, network, stack
-from operations.checks.network import Look, Registry, Trust
+from operations.checks.network import Registry, RegistryProbe, Trust
 from operations.checks.result import Check, CheckState
 from operations.engine.protocol import EngineFacts, Image, Volume
 from operations.stack.backend import Lock
@@ -62,7 +62,7 @@ def test_an_absent_engine_is_broken_with_the_reason_and_ways_to_start_it() -> No
     check = machine.engine_check(None, None, "unix:///x: Permission denied")
     assert check.state is CheckState.BROKEN
     assert "Permission denied" in check.detail
-    assert any("usermod" in step for step in check.cure)
+    assert any("usermod" in step for step in check.fix)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,10 @@ def test_registries_are_those_of_pip_go_and_the_engine_each_host_once() -> None:
     ]
 
 
-def _look(host: str, *, resolves: bool = True, trust: Trust = Trust.PUBLIC) -> Look:
-    return Look(registry=Registry(client="pip", url=f"https://{host}/"), resolves=resolves, trust=trust, date=NOW)
+def _look(host: str, *, resolves: bool = True, trust: Trust = Trust.PUBLIC) -> RegistryProbe:
+    return RegistryProbe(
+        registry=Registry(client="pip", url=f"https://{host}/"), resolves=resolves, trust=trust, date=NOW
+    )
 
 
 def test_names_that_do_not_resolve_are_broken_only_when_none_does() -> None:
@@ -157,7 +159,7 @@ def test_interception_is_noted_until_the_builds_are_given_the_authority() -> Non
     looks = [_look("opened", trust=Trust.INTERCEPTED)]
     noted = network.tls_check(looks, ca_bundle="", environment={"SSL_CERT_FILE": "/etc/ca.pem"})
     assert noted.state is CheckState.NOTE
-    assert noted.cure == ("`pulumi config set caBundle /etc/ca.pem`",)
+    assert noted.fix == ("`pulumi config set caBundle /etc/ca.pem`",)
     assert network.tls_check(looks, ca_bundle="/ca.pem", environment={}).state is CheckState.OK
     found = network.tls_check(looks, ca_bundle="", environment={"LETTA_CA_BUNDLE": "/found.pem"})
     assert found.state is CheckState.OK
@@ -185,7 +187,7 @@ def test_a_passphrase_that_others_can_read_is_noted_with_the_cure(tmp_path: Path
     file.write_text("x")
     file.chmod(0o644)
     check = stack.passphrase_check(_target(tmp_path, PULUMI_CONFIG_PASSPHRASE_FILE=str(file)))
-    assert (check.state, check.cure) == (CheckState.NOTE, (f"`chmod 600 {file}`",))
+    assert (check.state, check.fix) == (CheckState.NOTE, (f"`chmod 600 {file}`",))
 
 
 def test_a_passphrase_file_that_is_gone_is_broken(tmp_path: Path) -> None:
@@ -197,7 +199,7 @@ def test_bad_settings_are_broken_with_the_commands_that_mend_them(tmp_path: Path
     check = stack.settings_check(_target(tmp_path, "config:\n  letta:apiPort: 99999\n"))
     assert check.state is CheckState.BROKEN
     assert "letta:apiPort" in check.detail
-    assert "pulumi config set" in check.cure[0]
+    assert "pulumi config set" in check.fix[0]
 
 
 def test_a_missing_cli_is_broken(tmp_path: Path) -> None:
@@ -213,14 +215,14 @@ def test_locks_are_told_apart_by_whether_their_process_lives(tmp_path: Path) -> 
 def test_unwell_services_are_broken_and_point_to_their_logs() -> None:
     check = stack.service_check(FakeEngine(), [container("a"), container("b", health="unhealthy")], "dev")
     assert check.state is CheckState.BROKEN
-    assert "`docker logs b`" in check.cure
+    assert "`docker logs b`" in check.fix
 
 
 def test_data_volumes_that_no_state_knows_are_broken_and_never_removed_by_the_doctor() -> None:
     volume = Volume(name="letta-dev-postgres-data", stack="dev", stack_id="other", service="data")
     check = stack.volume_check("dev", StackState({}), [volume])
     assert check.state is CheckState.BROKEN
-    assert "docker volume rm letta-dev-postgres-data" in " ".join(check.cure)
+    assert "docker volume rm letta-dev-postgres-data" in " ".join(check.fix)
     known = StackState({"resources": [{"type": "docker:index/volume:Volume", "outputs": {"name": volume.name}}]})
     assert stack.volume_check("dev", known, [volume]).state is CheckState.OK
 
@@ -250,7 +252,7 @@ def test_every_finding_that_is_broken_has_a_cure_when_everything_is_wrong(tmp_pa
     )
     broken = [check for check in found if check.state is CheckState.BROKEN]
     assert {check.name for check in broken} >= {"pulumi", "plugins", "passphrase", "settings", "engine", "disk"}
-    assert all(check.cure for check in broken)
+    assert all(check.fix for check in broken)
 
 
 # The shell, the status, the pins, the pages

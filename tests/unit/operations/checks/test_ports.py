@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from operations.checks.ports import Finding, PortState, Wanted, check, overlap, wanted_ports
+from operations.checks.ports import Finding, PortState, WantedPort, check, overlap, wanted_ports
 from operations.engine.protocol import Published
 from operations.stack.checkout import StackFile
 from tests.unit.operations.engine.test_engine import container
@@ -30,11 +30,11 @@ def _port(of: socket.socket) -> int:
     return int(of.getsockname()[1])
 
 
-def _wanted(port: int, address: str = "127.0.0.1") -> Wanted:
-    return Wanted(key="apiPort", address=address, port=port)
+def _wanted(port: int, address: str = "127.0.0.1") -> WantedPort:
+    return WantedPort(key="apiPort", address=address, port=port)
 
 
-def _only(wanted: Wanted, *containers: object, local: bool = True) -> Finding:
+def _only(wanted: WantedPort, *containers: object, local: bool = True) -> Finding:
     (finding,) = check("dev", [wanted], containers, local=local)  # type: ignore[arg-type]
     return finding
 
@@ -61,7 +61,7 @@ def test_a_port_of_another_process_is_taken_and_the_process_is_named(listener: s
     finding = _only(_wanted(_port(listener)))
     assert finding.state is PortState.TAKEN
     assert f"process {os.getpid()} (" in finding.holder
-    assert "pulumi config set apiPort " in " ".join(finding.cure)
+    assert "pulumi config set apiPort " in " ".join(finding.fix)
 
 
 def test_a_listener_on_all_addresses_takes_the_port_on_one(listener: socket.socket) -> None:
@@ -98,7 +98,7 @@ def test_an_address_of_another_machine_cannot_be_used() -> None:
     finding = _only(_wanted(8283, "192.0.2.1"))
     assert finding.state is PortState.UNUSABLE
     assert "192.0.2.1 is not an address of this machine" in finding.holder
-    assert "bindAddress" in finding.cure[0]
+    assert "bindAddress" in finding.fix[0]
 
 
 def test_sockets_of_this_machine_say_nothing_about_an_engine_elsewhere(listener: socket.socket) -> None:

@@ -100,7 +100,7 @@ def test_the_doctor_says_in_plain_words_why_nothing_is_delivered(
 
     assert found.state is CheckState.BROKEN
     assert words in found.detail
-    assert key in " ".join(found.cure)
+    assert key in " ".join(found.fix)
 
 
 def test_the_logs_of_old_collectors_are_understood_too() -> None:
@@ -133,7 +133,7 @@ def test_a_full_disk_is_broken() -> None:
 
     assert found.state is CheckState.BROKEN
     assert "disk of the collector's queues is full" in found.detail
-    assert "docker system df" in " ".join(found.cure)
+    assert "docker system df" in " ".join(found.fix)
 
 
 def test_a_queue_that_fills_is_noted_before_anything_is_lost() -> None:
@@ -194,7 +194,7 @@ def proved(
         telemetry_probe, "front_door", lambda *_: telemetry_probe.FrontDoor(endpoint="http://localhost:4318")
     )
     monkeypatch.setattr(
-        telemetry_probe, "looks", lambda *_: [telemetry_probe.Look(where="table otel_traces", found=finds)]
+        telemetry_probe, "looks", lambda *_: [telemetry_probe.ProbeTarget(where="table otel_traces", found=finds)]
     )
     telemetry_probe.prove(
         _Target(),  # type: ignore[arg-type]

@@ -15,13 +15,13 @@ import otel
 from operations.cli import main
 from operations.console.errors import OperationError
 from operations.host_collector import environment
-from operations.host_collector.environment import Wanted
+from operations.host_collector.environment import CollectorOptions
 from operations.host_collector.install import install
 from operations.host_collector.run import description, refuse_taken_ports
 from operations.host_collector.state import State
 from toolchain import collector
 from toolchain.collector import Installation
-from toolchain.install_method import Route
+from toolchain.install_method import InstallMethod
 from toolchain.locations import ROOT
 from toolchain.machine import detect
 
@@ -33,7 +33,7 @@ SIGNOZ = {"SIGNOZ_ENDPOINT": "https://signoz.example", "SIGNOZ_INGESTION_KEY": S
 DATADOG = {"DD_SITE": "datadoghq.eu", "DD_API_KEY": SECRET}
 
 
-def read(environ: dict[str, str], *, profile: str | None = None, production: bool = False) -> Wanted:
+def read(environ: dict[str, str], *, profile: str | None = None, production: bool = False) -> CollectorOptions:
     return environment.read(
         {"HOME": "/home/somebody", **environ},
         version=otel.DEFAULT_VERSION,
@@ -146,8 +146,8 @@ def test_programs_that_are_started_get_no_secret() -> None:
 
 
 def said(environ: dict[str, str], *, production: bool = False) -> str:
-    place = otel.Place(address="127.0.0.1", data_directory="/data", log_directory="/letta")
-    return "\n".join(description(read(environ, production=production), place, otel.DEFAULT_VERSION, "id 1"))
+    layout = otel.ListenLayout(address="127.0.0.1", data_directory="/data", log_directory="/letta")
+    return "\n".join(description(read(environ, production=production), layout, otel.DEFAULT_VERSION, "id 1"))
 
 
 def test_profile_reason_limits_addresses_and_destinations_are_said_without_secrets() -> None:
@@ -235,15 +235,15 @@ def listener() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def place(**ports: int) -> otel.Place:
-    return otel.Place(address="127.0.0.1", **ports)  # type: ignore[arg-type]
+def layout(**ports: int) -> otel.ListenLayout:
+    return otel.ListenLayout(address="127.0.0.1", **ports)  # type: ignore[arg-type]
 
 
 def test_who_holds_a_port_is_said(listener: int) -> None:
     environ = {"DOCKER_HOST": "unix:///nowhere.sock"}
 
     with pytest.raises(OperationError) as error:
-        refuse_taken_ports(place(grpc_port=listener), environ)
+        refuse_taken_ports(layout(grpc_port=listener), environ)
 
     assert f"127.0.0.1:{listener}: process {os.getpid()}" in error.value.where
     assert "--grpc-port" in str(error.value)
@@ -251,7 +251,7 @@ def test_who_holds_a_port_is_said(listener: int) -> None:
 
 def test_one_port_for_two_things_is_refused() -> None:
     with pytest.raises(OperationError, match="two ports are the same"):
-        refuse_taken_ports(place(grpc_port=4318), {})
+        refuse_taken_ports(layout(grpc_port=4318), {})
 
 
 # -- The command ---------------------------------------------------------------------------------------------
@@ -315,13 +315,17 @@ def test_windows_is_refused_before_anything_is_imported_that_it_does_not_have() 
 @pytest.mark.parametrize(
     ("version", "route", "warned"),
     [
-        ("0.96.0", Route.OFFICIAL, True),
-        ("0.96.0", Route.GO, False),
-        ("0.149.0", Route.OFFICIAL, False),
+        ("0.96.0", InstallMethod.OFFICIAL, True),
+        ("0.96.0", InstallMethod.GO, False),
+        ("0.149.0", InstallMethod.OFFICIAL, False),
     ],
 )
 def test_a_release_that_loses_the_queue_of_a_later_one_is_installed_with_a_warning(
-    version: str, route: Route, warned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    version: str,
+    route: InstallMethod,
+    warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def ensure(*_: object, **__: object) -> Installation:
         return collector.installation(version, route, detect({}), {"HOME": "/home/somebody"})

@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from operations.console.errors import OperationError
-from operations.stack import decrypter
+from operations.stack import decryption
 from operations.stack.backend import FileBackend, file_backend
 from operations.stack.checkout import Checkout, StackFile
-from operations.stack.decrypter import Opener, WrongPassphraseError
+from operations.stack.decryption import Decrypter, WrongPassphraseError
 from operations.stack.state import StackState
 
 pytestmark = pytest.mark.unit
@@ -30,11 +30,11 @@ SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270"
 @pytest.fixture(autouse=True)
 def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million rounds are for attackers; the tests need none of them."""
-    monkeypatch.setattr(decrypter, "ROUNDS", 1000)
+    monkeypatch.setattr(decryption, "ROUNDS", 1000)
 
 
 def _seal(phrase: str, salt: bytes, text: str) -> str:
-    key = hashlib.pbkdf2_hmac("sha256", phrase.encode(), salt, decrypter.ROUNDS, 32)
+    key = hashlib.pbkdf2_hmac("sha256", phrase.encode(), salt, decryption.ROUNDS, 32)
     nonce = os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, text.encode(), None)
     return f"v1:{base64.b64encode(nonce).decode()}:{base64.b64encode(sealed).decode()}"
@@ -89,19 +89,19 @@ def test_a_stack_file_that_is_no_yaml_is_named_with_its_line_and_not_quoted(tmp_
 
 def test_the_right_passphrase_opens_values_that_pulumi_sealed() -> None:
     encryption_salt, salt = _salted("right")
-    assert Opener("right", encryption_salt).open(_seal("right", salt, "sk-1")) == "sk-1"
+    assert Decrypter("right", encryption_salt).open(_seal("right", salt, "sk-1")) == "sk-1"
 
 
 def test_a_salt_that_pulumi_itself_wrote_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """Written by `pulumi stack init` 3.259.0 with the passphrase `opstrial`."""
     monkeypatch.undo()
     salt = "v1:KgFVTCT5DiA=:v1:zD4qoE8daPxQdru2:N/EmbpwTNjsC4wwagodn2GHcNUnkSg=="
-    assert Opener("opstrial", salt)
+    assert Decrypter("opstrial", salt)
 
 
 def test_a_wrong_passphrase_is_told_at_once() -> None:
     with pytest.raises(WrongPassphraseError):
-        Opener("wrong", _salted("right")[0])
+        Decrypter("wrong", _salted("right")[0])
 
 
 def test_the_error_of_a_foreign_salt_names_file_passphrase_and_the_ways_out(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_the_error_of_a_foreign_salt_names_file_passphrase_and_the_ways_out(tmp_
     mine = tmp_path / "passphrase"
     mine.write_text("mine\n")
     with pytest.raises(OperationError) as raised:
-        decrypter.opener(file, {"PULUMI_CONFIG_PASSPHRASE_FILE": str(mine)})
+        decryption.decrypter(file, {"PULUMI_CONFIG_PASSPHRASE_FILE": str(mine)})
     words = str(raised.value)
     assert "Pulumi.dev.yaml was salted with another passphrase" in words
     assert str(mine) in words
@@ -122,21 +122,21 @@ def test_the_error_of_a_foreign_salt_names_file_passphrase_and_the_ways_out(tmp_
 def test_a_foreign_salt_over_secrets_says_that_they_are_lost(tmp_path: Path) -> None:
     text = f"config:\n  letta:openaiApiKey: {{secure: v1:x:y}}\nencryptionsalt: {_salted('other')[0]}\n"
     with pytest.raises(OperationError, match="set its secrets again"):
-        decrypter.opener(_checkout(tmp_path, text).stack_file("dev"), {"PULUMI_CONFIG_PASSPHRASE": "mine"})
+        decryption.decrypter(_checkout(tmp_path, text).stack_file("dev"), {"PULUMI_CONFIG_PASSPHRASE": "mine"})
 
 
 def test_the_passphrase_variable_goes_before_the_file_as_with_pulumi(tmp_path: Path) -> None:
     file = tmp_path / "passphrase"
     file.write_text("from the file\n")
     environment = {"PULUMI_CONFIG_PASSPHRASE_FILE": str(file)}
-    assert decrypter.configured(environment) == "from the file"
-    assert decrypter.configured({**environment, "PULUMI_CONFIG_PASSPHRASE": ""}) == ""
-    assert decrypter.configured({}) is None
+    assert decryption.configured(environment) == "from the file"
+    assert decryption.configured({**environment, "PULUMI_CONFIG_PASSPHRASE": ""}) == ""
+    assert decryption.configured({}) is None
 
 
 def test_a_passphrase_file_that_is_gone_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match="cannot be read"):
-        decrypter.configured({"PULUMI_CONFIG_PASSPHRASE_FILE": str(tmp_path / "gone")})
+        decryption.configured({"PULUMI_CONFIG_PASSPHRASE_FILE": str(tmp_path / "gone")})
 
 
 def test_another_secrets_provider_is_left_to_pulumi(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_another_secrets_provider_is_left_to_pulumi(tmp_path: Path) -> None:
         encryption_salt="v1:x:y",
         secrets_provider="awskms://alias/x",
     )
-    assert decrypter.opener(file, {"PULUMI_CONFIG_PASSPHRASE": "x"}) is None
+    assert decryption.decrypter(file, {"PULUMI_CONFIG_PASSPHRASE": "x"}) is None
 
 
 @pytest.mark.parametrize(

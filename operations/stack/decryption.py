@@ -23,7 +23,7 @@ class WrongPassphraseError(Exception):
     """The passphrase does not open it."""
 
 
-class Opener:
+class Decrypter:
     """Decrypts the values of one stack.
 
     Raises:
@@ -73,7 +73,7 @@ def configured(environment: Mapping[str, str]) -> str | None:
         raise OperationError(
             f"the passphrase file cannot be read: {error.strerror}",
             where=f"PULUMI_CONFIG_PASSPHRASE_FILE={file}",
-            cure=["restore the file: without it no secret of the stacks can be opened", "or unset the variable"],
+            fix=["restore the file: without it no secret of the stacks can be opened", "or unset the variable"],
         ) from None
 
 
@@ -94,7 +94,7 @@ def mismatch(stack_file: StackFile, environment: Mapping[str, str]) -> Operation
     return OperationError(
         f"{file} was salted with another passphrase than the one in use (from {source(environment)})",
         where=f"stack {stack_file.stack}, key encryptionsalt in {stack_file.path}",
-        cure=[
+        fix=[
             "give the passphrase it was made with: PULUMI_CONFIG_PASSPHRASE_FILE=/path/of/it make up "
             f"STACK={stack_file.stack}",
             forget,
@@ -103,7 +103,7 @@ def mismatch(stack_file: StackFile, environment: Mapping[str, str]) -> Operation
     )
 
 
-def opener(stack_file: StackFile, environment: Mapping[str, str]) -> Opener | None:
+def decrypter(stack_file: StackFile, environment: Mapping[str, str]) -> Decrypter | None:
     """Give the opener of a stack's secrets; None when it has none yet, or another provider keeps them.
 
     Raises:
@@ -120,6 +120,6 @@ def opener(stack_file: StackFile, environment: Mapping[str, str]) -> Opener | No
     if passphrase is None:
         return None
     try:
-        return Opener(passphrase, stack_file.encryption_salt)
+        return Decrypter(passphrase, stack_file.encryption_salt)
     except (WrongPassphraseError, ValueError):
         raise mismatch(stack_file, environment) from None

@@ -8,14 +8,14 @@ FOLDER = "/run/authorities"
 FILE = f"{FOLDER}/ca.pem"
 
 
-def bundles(authorities: str | None) -> tuple[FileBundle, ...]:
+def bundles(ca_bundle: str | None) -> tuple[FileBundle, ...]:
     """Give what puts certificates in PEM form to `FILE`; nothing for none."""
-    if authorities is None:
+    if ca_bundle is None:
         return ()
-    return (FileBundle(name="authorities", path=FOLDER, files={"ca.pem": authorities}),)
+    return (FileBundle(name="authorities", path=FOLDER, files={"ca.pem": ca_bundle}),)
 
 
-def trusted_by_go(authorities: str | None) -> dict[str, str]:
+def trusted_by_go(ca_bundle: str | None) -> dict[str, str]:
     """Give the environment in which a program in Go trusts them, too."""
     # For folders only: the image's own certificates are a file, which SSL_CERT_FILE would replace.
-    return {"SSL_CERT_DIR": FOLDER} if authorities else {}
+    return {"SSL_CERT_DIR": FOLDER} if ca_bundle else {}
