@@ -96,11 +96,11 @@ def reading_image(target: Target, engine: Engine) -> str:
     """
     present = {tag for image in engine.images() for tag in image.tags}
     deployed = target.state().outputs.get("images") or {}
-    for image in (deployed.get("base"), catalogue.BASE_IMAGE):
+    for image in (deployed.get("base"), catalogue.DEBIAN_IMAGE):
         if image in present:
             return str(image)
     raise OperationError(
-        "the image to read volumes with is not there", where=catalogue.BASE_IMAGE, fix=["`make toolchain`"]
+        "the image to read volumes with is not there", where=catalogue.DEBIAN_IMAGE, fix=["`make toolchain`"]
     )
 
 

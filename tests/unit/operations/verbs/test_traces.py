@@ -169,7 +169,7 @@ class _Target(Target):
 def _recording(*chunks: Chunks) -> FakeEngine:
     return FakeEngine(
         all_volumes=[Volume(name="letta-dev-traces", stack="dev", stack_id="x", service="data")],
-        all_images=[Image(id="i", tags=(catalogue.BASE_IMAGE,), size=1, ours=True)],
+        all_images=[Image(id="i", tags=(catalogue.DEBIAN_IMAGE,), size=1, ours=True)],
         files=list(chunks),
     )
 
