@@ -187,7 +187,7 @@ def follow_startup(
                 "is_job": is_job,
                 # A second before the provider gives up, so that the log stands above its error.
                 "seconds": max(seconds - 1, 1),
-                "waits_for": startup_gate,
+                "startup_gate": startup_gate,
             },
             daemon=True,
         ).start()
