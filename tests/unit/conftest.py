@@ -1,4 +1,4 @@
-"""Runs Pulumi programs under mocks and gives what they registered."""
+"""Runs Pulumi programs under mocks and returns what they registered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pulumi.runtime import settings as runtime_settings
 from pulumi.runtime.config import set_all_config
-from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mocks
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
 
 from testbed.certificates import Authority
 from toolchain.locations import ROOT
@@ -25,14 +25,41 @@ SECRET = "1b47061264138c4ac30d75fd1eb44270"
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """One resource as the engine was told of it."""
+    """One resource, as the program registered it with Pulumi's engine."""
 
     typ: str
     name: str
     inputs: dict[str, Any]
+    urn: str
+    request: Any
+    """The `RegisterResourceRequest`, which holds the options."""
+
+    @property
+    def parent(self) -> str:
+        """Logical name of the resource that it is a child of; empty for none but the stack."""
+        return _name(self.request.parent)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The aliases that it was registered with: `parent=letta-dev`."""
+        return tuple(
+            one.urn
+            or " ".join(
+                f"{field.name}={_name(value) if field.name == 'parentUrn' else value}"
+                for field, value in one.spec.ListFields()
+            )
+            for one in self.request.aliases
+        ) + tuple(self.request.aliasURNs)
+
+    @property
+    def identity(self) -> str:
+        """What Pulumi knows it by, in a line: another line is another resource, unless an alias leads to it."""
+        # The stack and the project are the same for all.
+        line = f"{self.urn.split('::', 2)[2]} parent={self.parent or '-'}"
+        return "".join([line, *(f" alias({alias})" for alias in self.aliases)])
 
     def value(self, key: str) -> Any:
-        """Give an input, whether or not it is a secret."""
+        """Return an input, whether or not it is a secret."""
         return unwrap(self.inputs.get(key))
 
     def is_secret(self, key: str) -> bool:
@@ -51,12 +78,35 @@ def unwrap(value: Any) -> Any:
     return value
 
 
+def _name(urn: str) -> str:
+    """Return the logical name in a URN; empty for the stack's."""
+    return "" if "::pulumi:pulumi:Stack::" in urn else urn.rpartition("::")[2]
+
+
+class _Monitor(MockMonitor):
+    """Keeps the requests, and makes URNs as the engine does (the mock's own forget grandparents)."""
+
+    def __init__(self, mocks: Mocks) -> None:
+        super().__init__(mocks)
+        self.requests: dict[tuple[str, str], tuple[str, Any]] = {}
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        qualified = parent.split("::")[2] if parent else ""
+        chain = f"{qualified}$" if qualified not in {"", "pulumi:pulumi:Stack"} else ""
+        return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{chain}{type_}::{name}"
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name in the SDK
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        self.requests[request.type, request.name] = (answer.urn, request)
+        return answer
+
+
 class _Recorder(Mocks):
     def __init__(self) -> None:
-        self.seen: list[Registered] = []
+        self.inputs: dict[tuple[str, str], dict[str, Any]] = {}
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        self.seen.append(Registered(typ=args.typ, name=args.name, inputs=dict(args.inputs)))
+        self.inputs[args.typ, args.name] = dict(args.inputs)
         computed: dict[str, Any] = {}
         if args.typ.endswith("RandomPassword"):
             computed = {"result": f"generated-{args.name}"}
@@ -73,21 +123,26 @@ Deploy = Callable[..., list[Registered]]
 
 @pytest.fixture
 def deploy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
-    """Give a function that runs a program under mocks, drains it, and returns what it registered."""
+    """Return a function that runs a program under mocks, drains it, and returns what it registered."""
     monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
 
     def run(program: Callable[[], object], *, stack: str = "dev") -> list[Registered]:
         recorder = _Recorder()
-        set_mocks(recorder, project="letta", stack=stack, preview=False)
+        monitor = _Monitor(recorder)
+        set_mocks(recorder, project="letta", stack=stack, preview=False, monitor=monitor)
 
         @pulumi.runtime.test
         def body() -> None:
             program()
 
         body()
-        return recorder.seen
+        seen = []
+        for (typ, name), inputs in recorder.inputs.items():
+            urn, request = monitor.requests[typ, name]
+            seen.append(Registered(typ=typ, name=name, inputs=inputs, urn=urn, request=request))
+        return seen
 
     yield run
     set_all_config({}, [])
@@ -110,7 +165,7 @@ def rendered() -> Rendered:
 def platform(
     deploy: Deploy, rendered: Rendered, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Program:
-    """Give a function that runs the program of a stack, with settings on top of its committed file."""
+    """Return a function that runs the program of a stack, with settings on top of its committed file."""
     from components.platform import Platform, PlatformArgs  # here, because not every run of tests needs it
     from settings import load
 
