@@ -1,4 +1,4 @@
-"""The environment variables by which Letta knows its model providers."""
+"""The environment variables that configure the server's model providers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def _given(settings: Settings) -> Iterator[tuple[str, str | SecretStr]]:
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Give the variables that are no secrets, with whatever else the user set in `serverEnvironment`."""
+    """Return the variables that are no secrets, with whatever else the user set in `serverEnvironment`."""
     known = {variable: value for variable, value in _given(settings) if isinstance(value, str)}
     return {**settings.server_environment, **known}
 
 
 def keys(settings: Settings) -> dict[str, pulumi.Output[str]]:
-    """Give the variables that are secrets, with whatever else the user set in `serverSecrets`."""
+    """Return the variables that are secrets, with whatever else the user set in `serverSecrets`."""
     known = {variable: value for variable, value in _given(settings) if isinstance(value, SecretStr)}
     return {
         variable: pulumi.Output.secret(value.get_secret_value())

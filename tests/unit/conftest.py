@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pytest
@@ -18,6 +18,10 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 
 from testbed.certificates import Authority
 from toolchain.locations import ROOT
+
+if TYPE_CHECKING:
+    from runtime import RuntimeArgs
+    from testbed.memory_runtime import MemoryRuntime
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -68,7 +72,7 @@ class Registered:
 
 
 def unwrap(value: Any) -> Any:
-    """Take secret envelopes off, all the way down."""
+    """Return the value without envelopes of secrets, at any depth."""
     if isinstance(value, dict):
         if value.get(SIGNATURE) == SECRET:
             return unwrap(value["value"])
@@ -151,48 +155,74 @@ def deploy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
     asyncio.set_event_loop(None)
 
 
-Program = Callable[..., list[Registered]]
-Rendered = dict[str, list[Registered]]
-
-
-@pytest.fixture(scope="session")
-def rendered() -> Rendered:
-    """Keep what the program registered by what it was run with: most tests look at the same few stacks."""
-    return {}
-
-
 @pytest.fixture
-def platform(
-    deploy: Deploy, rendered: Rendered, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Program:
-    """Return a function that runs the program of a stack, with settings on top of its committed file."""
-    from components.platform import Platform, PlatformArgs  # here, because not every run of tests needs it
-    from settings import load
-
-    # In a folder of its own, because the program writes there what builds need.
+def _program_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Run programs in a folder of their own, because they write there what builds need."""
     folder = tmp_path_factory.mktemp("program")
     (folder / "images").symlink_to(ROOT / "images")
     monkeypatch.chdir(folder)
 
+
+def compose(stack: str, secret: tuple[str, ...], settings: Mapping[str, object], **args: Any) -> None:
+    """Run the program of a stack, with settings on top of its committed file."""
+    from components.platform import Platform, PlatformArgs  # here, because not every run of tests needs it
+    from settings import load
+
+    committed = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text()) or {}
+    loaded = load({**(committed.get("config") or {}), **settings}, secret, stack=stack)
+    Platform(f"letta-{stack}", PlatformArgs(stack=stack, settings=loaded, **args))
+
+
+Program = Callable[..., list[Registered]]
+Described = Callable[..., "MemoryRuntime"]
+
+
+@pytest.fixture(scope="session")
+def rendered() -> dict[str, Any]:
+    """Keep what programs registered by what they were run with: most tests look at the same few stacks."""
+    return {}
+
+
+@pytest.fixture
+def platform(deploy: Deploy, rendered: dict[str, Any], _program_folder: None) -> Program:
+    """Return a function that runs the program of a stack, and what it registered for a Docker engine."""
+
     def run(stack: str = "dev", secret: tuple[str, ...] = (), **settings: object) -> list[Registered]:
-        committed = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text()) or {}
-        raw = {**(committed.get("config") or {}), **settings}
-
-        def program() -> None:
-            loaded = load(raw, secret, stack=stack)
-            Platform(f"letta-{stack}", PlatformArgs(stack=stack, settings=loaded))
-
-        asked = json.dumps([stack, secret, settings], sort_keys=True)
+        asked = json.dumps(["engine", stack, secret, settings], sort_keys=True)
         if asked not in rendered:
-            rendered[asked] = deploy(program, stack=stack)
-        return rendered[asked]
+            rendered[asked] = deploy(lambda: compose(stack, secret, settings), stack=stack)
+        found: list[Registered] = rendered[asked]
+        return found
+
+    return run
+
+
+@pytest.fixture
+def described(deploy: Deploy, rendered: dict[str, Any], _program_folder: None) -> Described:
+    """Return a function that runs the program of a stack, and what it asked of its runtime."""
+    from testbed.memory_runtime import MemoryRuntime
+
+    def run(stack: str = "dev", secret: tuple[str, ...] = (), **settings: object) -> MemoryRuntime:
+        asked = json.dumps(["memory", stack, secret, settings], sort_keys=True)
+        if asked not in rendered:
+            made: list[MemoryRuntime] = []
+
+            def create(args: RuntimeArgs) -> MemoryRuntime:
+                made.append(MemoryRuntime(args))
+                return made[-1]
+
+            deploy(lambda: compose(stack, secret, settings, runtime=create), stack=stack)
+            asyncio.get_event_loop().run_until_complete(made[0].resolve())
+            rendered[asked] = made[0]
+        found: MemoryRuntime = rendered[asked]
+        return found
 
     return run
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one authority instead of a machine's hundreds, which every single HTTP client reads anew."""
+    """Trust one authority instead of a machine's hundreds, which every single HTTP client reads again."""
     folder = tmp_path_factory.mktemp("authorities")
     trusted = str(Authority(folder).certificate)
     with pytest.MonkeyPatch.context() as patched:

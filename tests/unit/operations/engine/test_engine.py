@@ -29,7 +29,6 @@ from operations.engine.protocol import (
     trouble,
     troubled,
 )
-from runtime.engine import EngineRuntime
 
 pytestmark = pytest.mark.unit
 
@@ -265,9 +264,3 @@ def test_only_containers_that_do_not_run_are_looked_at_closer() -> None:
     well, dead = container("a"), container("b", state="exited", health=None)
     assert troubled(Counting(), [well, dead]) == ((dead, "exited with exit code 3"),)
     assert asked == ["id-b"]
-
-
-def test_the_labels_looked_for_are_the_labels_that_the_runtime_sets() -> None:
-    runtime = EngineRuntime.__new__(EngineRuntime)
-    runtime._stack = "dev"
-    assert runtime._labels("x-files") == {catalogue.STACK_LABEL: "dev", catalogue.SERVICE_LABEL: "x-files"}
