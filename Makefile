@@ -98,7 +98,7 @@ docs: venv ## Write the generated pages of docs/ anew
 	@$(PYTHON) -m development docs
 
 .PHONY: lock
-lock: venv ## Write requirements*.lock anew after a change of requirements*.in
+lock: venv ## Write requirements*.lock after a change of the dependencies in pyproject.toml
 	@$(PYTHON) -m development lock
 
 .PHONY: refresh-packages

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -26,12 +27,12 @@ OURS = {*PRODUCT, "catalogue", "tests", "testbed", "benchmarks"}
 
 
 def packages(lock: str) -> dict[str, str]:
-    """Give package → version."""
+    """Return package → version."""
     return dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
 
 
 def imported() -> Iterator[tuple[str, Path]]:
-    """Give each module from elsewhere that the product imports, with the file that does."""
+    """Yield each third-party module that the product imports, with the importing file."""
     files = [*ROOT.glob("*.py"), *(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -84,14 +85,29 @@ def test_a_verb_that_deploys_brings_only_what_it_needs() -> None:
     assert "requirements-dev" not in done
 
 
-def test_locks_carry_hashes_and_no_addresses() -> None:
-    command = dependency_locks.compile_command("requirements.in", "requirements.lock", upgrade=False)
+@pytest.mark.parametrize("lock", [dependency_locks.LOCK, dependency_locks.DEV_LOCK])
+def test_locks_carry_hashes_and_no_addresses(lock: str) -> None:
+    command = dependency_locks.compile_command(lock, upgrade=False)
     assert {"--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--universal"} <= set(command)
     assert "--upgrade" not in command
+    assert "://" not in (ROOT / lock).read_text()
+
+
+def test_every_declared_dependency_is_locked() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for requirements, lock in (
+        (declared["project"]["dependencies"], DEPLOYING),
+        (declared["dependency-groups"]["dev"], TESTING),
+    ):
+        names = {re.split(r"[=\[]", requirement)[0].lower() for requirement in requirements}
+        assert names
+        assert names <= packages(lock).keys()
 
 
 def test_requirements_without_a_solution_are_an_error_that_names_the_file(tmp_path: Path) -> None:
-    (tmp_path / "requirements.in").write_text("-r not-there.in\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "0"\ndependencies = ["a @ nowhere"]\n'
+    )
     with pytest.raises(OperationError, match="uv found no set of versions") as raised:
         dependency_locks.lock(tmp_path, os.environ, upgrade=False)
-    assert "requirements.in" in str(raised.value)
+    assert "pyproject.toml" in str(raised.value)
