@@ -1,4 +1,4 @@
-"""The Go modules of the fallback toolchain must build what versions.toml promises."""
+"""The Go modules that Pulumi is built from select the versions of versions.toml and requirements.lock."""
 
 from __future__ import annotations
 
