@@ -95,15 +95,15 @@ benchmark: venv-dev toolchain ## Measure against Docker Compose and an empty pro
 
 .PHONY: docs
 docs: venv ## Write the generated pages of docs/ anew
-	@$(OPERATIONS) docs
+	@$(PYTHON) -m development docs
 
 .PHONY: lock
 lock: venv ## Write requirements*.lock anew after a change of requirements*.in
-	@$(OPERATIONS) lock
+	@$(PYTHON) -m development lock
 
 .PHONY: refresh-packages
 refresh-packages: venv ## Let the images take today's Debian packages at the next `make up`
-	@$(OPERATIONS) refresh-packages
+	@$(PYTHON) -m development refresh-packages
 
 .PHONY: help
 help: ## List the verbs

@@ -18,7 +18,7 @@ from benchmarks.platform import COMPOSE_PROJECT_LABEL, Platform
 from benchmarks.report import Table
 from benchmarks.samples import Samples, against
 from benchmarks.timeline import Span, Step
-from tests.engine.deployment import STACK_LABEL
+from testbed.deployment import STACK_LABEL
 
 TARGET = "<= 1.2x"
 _ORDER = (*compose_project.SERVICES, "collector", "route")

@@ -15,9 +15,9 @@ import typer
 from benchmarks import cold, footprint, losses, machine, noop, processes, report, start, telemetry, throughput
 from benchmarks.platform import Platform, prepared
 from benchmarks.report import Table
+from toolchain.locations import ROOT
 from toolchain.progress import Progress
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 LOSSES_PAGE = ROOT / "docs" / "losses.md"
 

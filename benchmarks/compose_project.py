@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components import nginx
-from tests.engine.deployment import SERVICE_LABEL
+from testbed.deployment import SERVICE_LABEL
 
 SERVICES = ("postgres", "roles", "redis", "migration", "letta", "nginx")
 _JOBS = ("roles", "migration")

@@ -79,5 +79,5 @@ def _build(folder: Path, version: str, progress: Progress) -> None:
         log="build-docker-compose",
         environment={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""},
         directory=SOURCE,
-        cure=["run it again: it goes on where it stopped", "or install Docker Compose v2 by hand"],
+        fix=["run it again: it goes on where it stopped", "or install Docker Compose v2 by hand"],
     )

@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.platform import BenchmarkStack, Platform
 from benchmarks.report import Table
 from benchmarks.samples import Samples
-from operations.docker_engine import parse_memory
-from tests.engine.deployment import SERVICE_LABEL
+from operations.engine.docker_engine import parse_memory
+from testbed.deployment import SERVICE_LABEL
 
 MEMORY_TARGET = "<= 1,000 MB"
 LETTA_TARGET = "<= 700 MB"

@@ -1,4 +1,4 @@
-"""What is lost when something goes wrong, counted by sequence numbers (`tests.support.losses`).
+"""What is lost when something goes wrong, counted by sequence numbers (`testbed.losses`).
 
 Needs no stack: collectors run as processes. Each fault has a collector, backends and folders of its own.
 """
@@ -14,11 +14,11 @@ from typing import Any
 
 import otel
 from benchmarks.report import Table
-from tests.support.collector import program
-from tests.support.losses import stories
-from tests.support.losses.accounts import Account
-from tests.support.losses.rig import Rig, in_memory
-from tests.support.losses.stories import Story
+from testbed.collector import program
+from testbed.losses import stories
+from testbed.losses.accounts import Account
+from testbed.losses.rig import Rig, in_memory
+from testbed.losses.stories import Story
 from toolchain.progress import Progress
 
 LONG, SHORT = 120.0, 15.0
@@ -52,7 +52,7 @@ class Scenario:
                 return f"came to no end: {str(error).splitlines()[-1]}"
 
 
-_TINY = otel.Backlog(outage_seconds=1)
+_TINY = otel.QueueBudget(outage_seconds=1)
 _SMALL_DISK = {"disk": 128 << 20}
 _IN_MEMORY = {"change": in_memory}
 _DOWN = f"ClickHouse down for {LONG:.0f} s"

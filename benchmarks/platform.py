@@ -19,10 +19,10 @@ import docker.errors
 
 from benchmarks import processes
 from benchmarks.processes import CommandFailedError
-from tests.engine.deployment import STACK_LABEL, Deployment, Finished
-from tests.support.checkout import clone
-from tests.support.llm import LanguageModel
-from tests.support.ports import reserved
+from testbed.checkout import clone
+from testbed.deployment import STACK_LABEL, Deployment, Finished
+from testbed.llm import LanguageModel
+from testbed.ports import reserved
 from toolchain.progress import Progress
 
 LABEL = "letta-platform.benchmark"

@@ -13,7 +13,7 @@ import docker.models.containers
 import docker.models.images
 
 from benchmarks.platform import LABEL
-from tests.engine.deployment import Container
+from testbed.deployment import Container
 
 _KEPT = ("Cmd", "Entrypoint", "StopSignal", "StopTimeout", "User", "WorkingDir")
 _KEPT_OF_HOST = (

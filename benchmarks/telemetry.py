@@ -17,9 +17,9 @@ import yaml
 import otel
 from benchmarks.report import Table
 from benchmarks.samples import Samples
-from tests.support.collector import program
-from tests.support.losses.rig import PADDING, REQUESTS_RATE, Rig, in_memory
-from tests.support.otlp_items import Signal
+from testbed.collector import program
+from testbed.losses.rig import PADDING, REQUESTS_RATE, Rig, in_memory
+from testbed.otlp_items import Signal
 from toolchain.progress import Progress
 
 RATE = 4_000

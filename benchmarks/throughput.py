@@ -13,7 +13,7 @@ from benchmarks.load import Request, Server, requests_per_second
 from benchmarks.platform import Platform
 from benchmarks.report import Table
 from benchmarks.samples import Samples, against
-from tests.engine.deployment import Container
+from testbed.deployment import Container
 
 PORT = 8283
 CONNECTIONS = 8

@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 
 import otel
-from components import authorities
+from components import ca_bundle
 from runtime import (
     Attachment,
     FileBundle,
@@ -47,7 +47,7 @@ class CollectorArgs:
     cpus: float | None
     replicas: int
     """A profile that writes files has one: two would write two of each."""
-    watch_seconds: int
+    soak_seconds: int
     """How long a collector is watched before the next one is replaced; 0 for not at all."""
     profile: otel.Profile
     version: str
@@ -55,11 +55,11 @@ class CollectorArgs:
     """Gives the configuration (`otel.compose`) of a collector that reads the logs in these folders."""
     secrets: Mapping[str, pulumi.Input[str]]
     """By the names that `otel.secret_names` gives: what the collector is to read there."""
-    authorities: str | None
+    ca_bundle: str | None
     """Certificates in PEM form that destinations are trusted by, beside the image's."""
-    reception: otel.Reception
+    receiver_security: otel.ReceiverSecurity
     certificates_volume: pulumi.Input[str] | None
-    """With `reception.tls`."""
+    """With `receiver_security.tls`."""
     log_folders: tuple[str, ...]
     """One for each server replica; each is read by exactly one collector."""
     logs_volume: str | None
@@ -92,9 +92,9 @@ class Collector(pulumi.ComponentResource):
             folders = args.log_folders[index::replicas]
             running = self._replica(replica, folders, publishes=index == 0, after=after)
             after = [running.resource]
-            if index + 1 < replicas and args.watch_seconds:
-                after.append(self._watch(replica, running))
-        scheme = "https" if args.reception.tls else "http"
+            if index + 1 < replicas and args.soak_seconds:
+                after.append(self._soak(replica, running))
+        scheme = "https" if args.receiver_security.tls else "http"
         self.endpoint = f"{scheme}://{ALIAS}:{otel.CONTAINER.grpc_port}"
         self.register_outputs({})
 
@@ -121,7 +121,7 @@ class Collector(pulumi.ComponentResource):
             bundles=(
                 FileBundle(name="config", path=CONFIG, files={"config.yaml": text}),
                 *self._secret_files(),
-                *authorities.bundles(args.authorities),
+                *ca_bundle.bundles(args.ca_bundle),
             ),
         )
         mounts = [*validation.files, *certificates]
@@ -148,7 +148,7 @@ class Collector(pulumi.ComponentResource):
                 # Go returns memory before the limit is hit instead of being killed at it.
                 environment={
                     "GOMEMLIMIT": otel.go_memory_limit(args.memory_mb),
-                    **authorities.trusted_by_go(args.authorities),
+                    **ca_bundle.trusted_by_go(args.ca_bundle),
                 },
                 mounts=tuple(mounts),
                 networks=tuple(Attachment(network=network, aliases=(ALIAS,)) for network in args.networks),
@@ -163,7 +163,7 @@ class Collector(pulumi.ComponentResource):
         )
 
     def _secret_files(self) -> tuple[FileBundle, ...]:
-        names = otel.secret_names(self._args.profile, token=self._args.reception.token)
+        names = otel.secret_names(self._args.profile, token=self._args.receiver_security.token)
         if not names:
             return ()
         files = {
@@ -174,15 +174,15 @@ class Collector(pulumi.ComponentResource):
         }
         return (FileBundle(name="secrets", path=otel.CONTAINER.secrets_directory, files=files),)
 
-    def _watch(self, replica: str, running: RunningService) -> pulumi.Resource:
+    def _soak(self, replica: str, running: RunningService) -> pulumi.Resource:
         address = pulumi.Output.concat("http://", running.name, f":{otel.CONTAINER.metrics_port}/metrics")
         job = self._job(
             f"{replica}-watch",
             service="collector-watch",
-            command=("watch-delivery", str(self._args.watch_seconds), address),
+            command=("watch-delivery", str(self._args.soak_seconds), address),
             networks=(Attachment(network=self._args.networks[0]),),
             # It ends some time after the watch: what came in last may wait for its batch.
-            deadline_seconds=self._args.watch_seconds + 60,
+            deadline_seconds=self._args.soak_seconds + 60,
             depends_on=[running.resource],
             replace_with=[running.resource],
         )

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components import authorities
-from runtime import Attachment, Beside, FileBundle, HealthCheck, Mount, Rollout, Runtime, ServiceSpec, Tmpfs
+from components import ca_bundle
+from runtime import Attachment, ConcurrentJob, FileBundle, HealthCheck, Mount, Rollout, Runtime, ServiceSpec, Tmpfs
 
 USER = 10001
 PORT = 8283
@@ -46,13 +46,13 @@ class LettaServerArgs:
     telemetry_endpoint: str
     telemetry_certificates: tuple[Mount, str] | None
     """Where certificates are, and the authority's file among them; with an endpoint of `https`."""
-    authorities: str | None
+    ca_bundle: str | None
     """Certificates in PEM form that the server's own clients trust beside the image's."""
     logs_volume: pulumi.Input[str] | None
     """Where log files are kept for the collector, a folder for each replica; none keeps them in memory."""
     source_directory: str | None
     """A checkout of the server whose code runs instead of the image's, reloaded when it changes."""
-    migration: Beside
+    migration: ConcurrentJob
     """The JOB that brings the database to the image's schema; the image's server waits for it by itself."""
     schema: pulumi.Resource
     """What is there once it has; what a source of the user's needs first."""
@@ -109,7 +109,7 @@ class LettaServer(pulumi.ComponentResource):
                         "LETTA_SERVER_PASSWORD": args.server_password,
                     },
                 ),
-                *authorities.bundles(args.authorities),
+                *ca_bundle.bundles(args.ca_bundle),
             ),
             mounts=(*source, *logs, *certificates),
             tmpfs=(Tmpfs(path="/tmp", size_mb=256), Tmpfs(path=HOME, size_mb=256, executable=True)),  # noqa: S108
@@ -126,7 +126,7 @@ class LettaServer(pulumi.ComponentResource):
             stop_signal="SIGINT",
             drain_seconds=60,
             deadline_seconds=args.deadline_seconds,
-            waits_for=None if args.source_directory else args.migration,
+            startup_gate=None if args.source_directory else args.migration,
         )
 
 
@@ -138,7 +138,7 @@ def replica_name(name: str, index: int) -> str:
 def _environment(replica: str, args: LettaServerArgs) -> dict[str, str]:
     return {
         **args.environment,
-        **({"LETTA_AUTHORITIES": authorities.FILE} if args.authorities else {}),
+        **({"LETTA_AUTHORITIES": ca_bundle.FILE} if args.ca_bundle else {}),
         **({"LETTA_SOURCE": SOURCE} if args.source_directory else {}),
         **(
             {"OTEL_EXPORTER_OTLP_CERTIFICATE": args.telemetry_certificates[1]}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.letta_server import USER
-from runtime import Attachment, Beside, FileBundle, Rollout, Runtime, ServiceSpec, Tmpfs
+from runtime import Attachment, ConcurrentJob, FileBundle, Rollout, Runtime, ServiceSpec, Tmpfs
 
 SERVICE = "migration"
 
@@ -34,10 +34,10 @@ class MigrationArgs:
 
 
 class Migration(pulumi.ComponentResource):
-    """The schema is there once `ready` exists; `beside` is for servers that wait for it by themselves."""
+    """The schema is there once `ready` exists; `startup_gate` is for servers that wait for it by themselves."""
 
     ready: pulumi.Resource
-    beside: Beside
+    startup_gate: ConcurrentJob
 
     def __init__(self, name: str, args: MigrationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:app:Migration", name, None, opts)
@@ -69,5 +69,5 @@ class Migration(pulumi.ComponentResource):
             replace_with=[args.data],
         )
         self.ready = job.resource
-        self.beside = Beside(job=SERVICE, deadline_seconds=args.deadline_seconds)
+        self.startup_gate = ConcurrentJob(job=SERVICE, deadline_seconds=args.deadline_seconds)
         self.register_outputs({})

@@ -65,7 +65,7 @@ class Platform(pulumi.ComponentResource):
         if args.settings.services == "data":
             self.outputs = self._data_only()
         else:
-            self.outputs = self._whole(stack_id.result)
+            self.outputs = self._full_platform(stack_id.result)
         self.register_outputs({})
 
     # -- parts ------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class Platform(pulumi.ComponentResource):
             "images": self._references(),
         }
 
-    def _whole(self, stack_id: pulumi.Output[str]) -> dict[str, pulumi.Input[object]]:
+    def _full_platform(self, stack_id: pulumi.Output[str]) -> dict[str, pulumi.Input[object]]:
         settings = self._settings
         network = self._network("edge", "app", "data", "telemetry", "egress-server", "egress-collector")
         data = network.tier("data")
@@ -241,10 +241,10 @@ class Platform(pulumi.ComponentResource):
                 secrets={**model_providers.keys(settings), **telemetry.server_secrets},
                 telemetry_endpoint=telemetry.endpoint,
                 telemetry_certificates=telemetry.server_certificates,
-                authorities=telemetry.server_authorities,
+                ca_bundle=telemetry.server_ca_bundle,
                 logs_volume=telemetry.logs_volume,
                 source_directory=str(settings.source_directory) if settings.source_directory else None,
-                migration=migration.beside,
+                migration=migration.startup_gate,
                 schema=migration.ready,
                 # Not after the collector: nobody waits for telemetry.
                 after=[postgres.ready, redis.ready, *telemetry.ready],

@@ -55,7 +55,7 @@ class Telemetry(pulumi.ComponentResource):
     """What must be there before a server uses any of this; no collector is."""
     server_environment: dict[str, str]
     server_secrets: dict[str, pulumi.Output[str]]
-    server_authorities: str | None
+    server_ca_bundle: str | None
     """With these the server reads traces back (`GET /v1/runs/{id}/trace`)."""
     outputs: dict[str, pulumi.Input[object]]
 
@@ -67,7 +67,7 @@ class Telemetry(pulumi.ComponentResource):
         self._destinations = telemetry.destinations(args.settings)
         self._secrets = {name: pulumi.Output.secret(value) for name, value in telemetry.secrets(args.settings)}
         self._clickhouse = self._destinations.clickhouse if self._chosen.profile.uses("clickhouse") else None
-        self._reception = telemetry.reception(args.settings)
+        self._reception = telemetry.receiver_security(args.settings)
         if self._reception.token and otel.OTLP_TOKEN not in self._secrets:
             self._secrets[otel.OTLP_TOKEN] = self._generated_token(name)
         self.logs_volume, self.server_certificates, self.ready = None, None, []
@@ -85,7 +85,7 @@ class Telemetry(pulumi.ComponentResource):
             )
         collector = self._collector(after=[*self._schema(name), *self.ready])
         self.endpoint = collector.endpoint
-        self.server_environment, self.server_secrets, self.server_authorities = {}, {}, None
+        self.server_environment, self.server_secrets, self.server_ca_bundle = {}, {}, None
         if self._clickhouse:
             self.server_environment = {
                 "CLICKHOUSE_ENDPOINT": self._clickhouse.address,
@@ -93,8 +93,8 @@ class Telemetry(pulumi.ComponentResource):
                 "CLICKHOUSE_DATABASE": self._clickhouse.database,
             }
             self.server_secrets = {"CLICKHOUSE_PASSWORD": self._secrets[otel.CLICKHOUSE_PASSWORD]}
-            self.server_authorities = telemetry.authorities(args.settings)
-        self.outputs = self._told(collector)
+            self.server_ca_bundle = telemetry.ca_bundle(args.settings)
+        self.outputs = self._reported(collector)
         self.register_outputs({})
 
     def _generated_token(self, name: str) -> pulumi.Output[str]:
@@ -139,7 +139,7 @@ class Telemetry(pulumi.ComponentResource):
                 network=self._args.network.tier("egress-collector"),
                 target=self._clickhouse,
                 password=self._secrets[otel.CLICKHOUSE_PASSWORD],
-                authorities=telemetry.authorities(settings),
+                ca_bundle=telemetry.ca_bundle(settings),
                 retention_days=settings.telemetry_retention_days,
             ),
             opts=pulumi.ResourceOptions(parent=self),
@@ -159,17 +159,19 @@ class Telemetry(pulumi.ComponentResource):
                 environment=settings.deployment_environment,
                 device_id=known,
                 redaction=settings.telemetry_redaction,
-                backlog=telemetry.backlog(settings),
+                queue_budget=telemetry.queue_budget(settings),
                 log_directories=log_folders,
-                reception=self._reception,
+                receiver_security=self._reception,
             )
         )
 
     def _collector(self, *, after: list[pulumi.Resource]) -> Collector:
-        args, settings, place = self._args, self._args.settings, otel.CONTAINER
+        args, settings, layout = self._args, self._args.settings, otel.CONTAINER
         outside = self._reception.token
         grpc, http = (
-            (place.outside_grpc_port, place.outside_http_port) if outside else (place.grpc_port, place.http_port)
+            (layout.outside_grpc_port, layout.outside_http_port)
+            if outside
+            else (layout.grpc_port, layout.http_port)
         )
         return Collector(
             f"{args.stack}-collector",
@@ -180,13 +182,13 @@ class Telemetry(pulumi.ComponentResource):
                 memory_mb=settings.collector_memory_mb,
                 cpus=settings.collector_cpus,
                 replicas=settings.collector_replicas,
-                watch_seconds=settings.collector_watch_seconds,
+                soak_seconds=settings.collector_watch_seconds,
                 profile=self._chosen.profile,
                 version=settings.collector_version,
                 configuration=self._configuration,
                 secrets=self._secrets,
-                authorities=telemetry.authorities(settings),
-                reception=self._reception,
+                ca_bundle=telemetry.ca_bundle(settings),
+                receiver_security=self._reception,
                 certificates_volume=self.server_certificates[0].source if self.server_certificates else None,
                 # Each container of a replica has a folder of its own, in which the server puts `logs`.
                 log_folders=tuple(
@@ -198,8 +200,8 @@ class Telemetry(pulumi.ComponentResource):
                     for internal, external in (
                         (grpc, settings.otlp_grpc_port),
                         (http, settings.otlp_http_port),
-                        (place.metrics_port, settings.collector_metrics_port),
-                        (place.health_port, settings.collector_health_port),
+                        (layout.metrics_port, settings.collector_metrics_port),
+                        (layout.health_port, settings.collector_health_port),
                     )
                 ),
                 files_volume=f"{args.stack}-traces",
@@ -211,7 +213,7 @@ class Telemetry(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(parent=self._platform)]),
         )
 
-    def _told(self, collector: Collector) -> dict[str, pulumi.Input[object]]:
+    def _reported(self, collector: Collector) -> dict[str, pulumi.Input[object]]:
         """Say what was chosen and why, what it cannot give, and where what it writes is found."""
         profile, version = self._chosen.profile, self._args.settings.collector_version
         told: dict[str, pulumi.Input[object]] = {

@@ -13,7 +13,7 @@ import pulumi
 
 import otel
 import otel.clickhouse
-from components import authorities
+from components import ca_bundle
 from components.collector import USER
 from runtime import Attachment, FileBundle, Rollout, Runtime, ServiceSpec
 
@@ -33,7 +33,7 @@ class TelemetrySchemaArgs:
     """From where ClickHouse is reached."""
     target: otel.ClickHouse
     password: pulumi.Input[str]
-    authorities: str | None
+    ca_bundle: str | None
     """Certificates in PEM form that ClickHouse is trusted by, beside the image's."""
     retention_days: int
 
@@ -59,7 +59,7 @@ class TelemetrySchema(pulumi.ComponentResource):
                     "CLICKHOUSE_ENDPOINT": args.target.address,
                     "CLICKHOUSE_USERNAME": args.target.username,
                     "PATIENCE_SECONDS": str(PATIENCE_SECONDS),
-                    **authorities.trusted_by_go(args.authorities),
+                    **ca_bundle.trusted_by_go(args.ca_bundle),
                 },
                 bundles=(
                     FileBundle(
@@ -67,7 +67,7 @@ class TelemetrySchema(pulumi.ComponentResource):
                         path=FOLDER,
                         files={"statements.json": json.dumps(statements), "password": args.password},
                     ),
-                    *authorities.bundles(args.authorities),
+                    *ca_bundle.bundles(args.ca_bundle),
                 ),
                 networks=(Attachment(network=args.network),),
                 # It gives up by itself, with a reason, before it is given up: a request may take 30 s.

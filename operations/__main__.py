@@ -10,7 +10,7 @@ def _main() -> None:
             "error: this does not run on Windows itself: it needs signals, and files whose modes keep secrets\n"
             "  do:    install the Windows Subsystem for Linux (`wsl --install`), and run it in there"
         )
-    from operations.command_line import main
+    from operations.cli.main import main
 
     main()
 

@@ -8,13 +8,14 @@ equal text.
 from __future__ import annotations
 
 from otel.choice import Choice, choose
+from otel.component_configs import METRICS_FILE, TRACES_FILE
 from otel.composition import compose, go_memory_limit, render
+from otel.config_context import ClickHouse, Datadog, Destinations, QueueBudget, ReceiverSecurity, Redaction, SigNoz
 from otel.errors import ConfigurationError
-from otel.fragments import METRICS_FILE, TRACES_FILE
-from otel.limits import limitations
-from otel.place import CONTAINER, Place
+from otel.limitations import limitations
+from otel.listen_layout import CONTAINER, ListenLayout
+from otel.pipelines import queues
 from otel.profiles import PROFILES, Profile
-from otel.routes import queues
 from otel.secrets import (
     CLICKHOUSE_PASSWORD,
     DATADOG_API_KEY,
@@ -23,7 +24,6 @@ from otel.secrets import (
     secret_file,
     secret_names,
 )
-from otel.situation import Backlog, ClickHouse, Datadog, Destinations, Reception, Redaction, SigNoz
 from otel.versions import DEFAULT_VERSION, VERSIONS, VULNERABILITIES, CollectorVersion, Feature
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "TRACES_FILE",
     "VERSIONS",
     "VULNERABILITIES",
-    "Backlog",
     "Choice",
     "ClickHouse",
     "CollectorVersion",
@@ -46,9 +45,10 @@ __all__ = [
     "Datadog",
     "Destinations",
     "Feature",
-    "Place",
+    "ListenLayout",
     "Profile",
-    "Reception",
+    "QueueBudget",
+    "ReceiverSecurity",
     "Redaction",
     "SigNoz",
     "choose",

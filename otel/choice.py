@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from otel.config_context import Destinations
 from otel.errors import ConfigurationError
 from otel.profiles import CLICKHOUSE, CLICKHOUSE_DEV, CLICKHOUSE_PROD, FILE, FILE_DEV, PROFILES, SIGNOZ, Profile
-from otel.situation import Destinations
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,20 +7,20 @@ from typing import Any
 
 import yaml
 
-from otel.errors import ConfigurationError
-from otel.fragments import COMPONENTS, TOKEN_EXTENSION, telemetry
-from otel.place import CONTAINER, Place
-from otel.profiles import Profile
-from otel.routes import queues, routes
-from otel.situation import (
-    Backlog,
+from otel.component_configs import COMPONENTS, TOKEN_EXTENSION, telemetry
+from otel.config_context import (
     Component,
+    ConfigContext,
     Destinations,
-    Reception,
+    QueueBudget,
+    ReceiverSecurity,
     Redaction,
     Reference,
-    Situation,
 )
+from otel.errors import ConfigurationError
+from otel.listen_layout import CONTAINER, ListenLayout
+from otel.pipelines import queues, routes
+from otel.profiles import Profile
 from otel.versions import DEFAULT_VERSION, CollectorVersion
 
 LEVELS = ("debug", "info", "warn", "error")
@@ -37,15 +37,15 @@ def compose(
     environment: str | None = None,
     device_id: str | None = None,
     redaction: Redaction = Redaction.KEYS,
-    backlog: Backlog | None = None,
+    queue_budget: QueueBudget | None = None,
     log_directories: tuple[str, ...] = ("*",),
-    place: Place = CONTAINER,
-    reception: Reception | None = None,
+    layout: ListenLayout = CONTAINER,
+    receiver_security: ReceiverSecurity | None = None,
 ) -> dict[str, Any]:
     """Give the configuration of `profile` as a mapping, for `render`.
 
     `level` is the collector's own log level (at `error` it hides that an export failed and is tried
-    again), `memory_mib` the memory limit of its container; `Situation` says what the others mean. What
+    again), `memory_mib` the memory limit of its container; `ConfigContext` says what the others mean. What
     cannot work raises ConfigurationError.
     """
     if level not in LEVELS:
@@ -56,7 +56,7 @@ def compose(
         release = CollectorVersion.parse(version)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-    situation = Situation(
+    context = ConfigContext(
         profile=profile,
         version=release,
         level=level,
@@ -65,16 +65,16 @@ def compose(
         environment=environment,
         device_id=device_id,
         redaction=redaction,
-        backlog=backlog or Backlog(),
+        queue_budget=queue_budget or QueueBudget(),
         log_directories=log_directories,
-        place=place,
-        reception=reception or Reception(),
+        layout=layout,
+        receiver_security=receiver_security or ReceiverSecurity(),
     )
-    _refuse_a_backlog_that_does_not_fit(situation)
-    made = routes(situation)
+    _refuse_a_backlog_that_does_not_fit(context)
+    made = routes(context)
     pipelines = {
         pipeline.signal: {
-            "receivers": _received(pipeline.receivers, situation),
+            "receivers": _received(pipeline.receivers, context),
             "processors": list(pipeline.processors),
             "exporters": list(pipeline.exporters),
         }
@@ -90,45 +90,45 @@ def compose(
     connectors = [name for name in used["receivers"] if name in COMPONENTS["connectors"]]
     for kind in ("receivers", "exporters"):
         used[kind] = [name for name in used[kind] if name not in connectors]
-    extensions = [*profile.extensions, *([TOKEN_EXTENSION] if situation.reception.token else [])]
+    extensions = [*profile.extensions, *([TOKEN_EXTENSION] if context.receiver_security.token else [])]
     parts = {"extensions": extensions} | used | ({"connectors": connectors} if connectors else {})
-    return {kind: _section(kind, names, situation) for kind, names in parts.items()} | {
+    return {kind: _section(kind, names, context) for kind, names in parts.items()} | {
         "service": {
             "extensions": extensions,
-            "telemetry": telemetry(situation),
+            "telemetry": telemetry(context),
             "pipelines": pipelines,
         }
     }
 
 
-def _received(receivers: Iterable[str], situation: Situation) -> list[str]:
+def _received(receivers: Iterable[str], context: ConfigContext) -> list[str]:
     """Give those from outside the servers' pipelines, and leave out a reader of logs that has none to read."""
-    beside = {"otlp": ["otlp", "otlp/outside"]} if situation.reception.token else {}
-    if not situation.log_directories:
+    beside = {"otlp": ["otlp", "otlp/outside"]} if context.receiver_security.token else {}
+    if not context.log_directories:
         beside["filelog/letta"] = []
     return [one for name in receivers for one in beside.get(name, [name])]
 
 
-def _refuse_a_backlog_that_does_not_fit(situation: Situation) -> None:
-    backlog = situation.backlog
-    needed = backlog.needed_bytes(queues(situation.profile))
-    if needed > backlog.disk_bytes:
+def _refuse_a_backlog_that_does_not_fit(context: ConfigContext) -> None:
+    queue_budget = context.queue_budget
+    needed = queue_budget.needed_bytes(queues(context.profile))
+    if needed > queue_budget.disk_bytes:
         raise ConfigurationError(
-            f"the queues of profile {situation.profile.name} need {needed} bytes of disk for"
-            f" {backlog.outage_seconds} s at {backlog.spans_per_second} spans/s of {backlog.span_bytes} bytes;"
-            f" the budget is {backlog.disk_bytes}"
+            f"the queues of profile {context.profile.name} need {needed} bytes of disk for"
+            f" {queue_budget.outage_seconds} s at {queue_budget.spans_per_second} spans/s"
+            f" of {queue_budget.span_bytes} bytes; the budget is {queue_budget.disk_bytes}"
         )
 
 
-def _section(kind: str, names: Iterable[str], situation: Situation) -> dict[str, Component]:
+def _section(kind: str, names: Iterable[str], context: ConfigContext) -> dict[str, Component]:
     known = COMPONENTS[kind]
     asked = tuple(dict.fromkeys(names))
     if unknown := [name for name in asked if name not in known]:
         raise ConfigurationError(
-            f"profile {situation.profile.name} names unknown {kind}: {', '.join(unknown)}"
+            f"profile {context.profile.name} names unknown {kind}: {', '.join(unknown)}"
             f" (known: {', '.join(known)})"
         )
-    return {name: known[name](situation) for name in asked}
+    return {name: known[name](context) for name in asked}
 
 
 def render(config: Mapping[str, Any]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from otel.composition import compose, render
-from otel.place import CONTAINER, Place
+from otel.config_context import ClickHouse, Datadog, Destinations, ReceiverSecurity, Redaction, SigNoz
+from otel.listen_layout import CONTAINER, ListenLayout
 from otel.profiles import Profile
-from otel.situation import ClickHouse, Datadog, Destinations, Reception, Redaction, SigNoz
 
 DESTINATIONS = Destinations(
     clickhouse=ClickHouse(endpoint="https://clickhouse.example:8443"),
@@ -14,7 +14,7 @@ DESTINATIONS = Destinations(
 )
 
 
-def example(profile: Profile, *, version: str, place: Place = CONTAINER) -> str:
+def example(profile: Profile, *, version: str, layout: ListenLayout = CONTAINER) -> str:
     """Give the text of the configuration of `profile` with everything that it can do switched on."""
     config = compose(
         profile,
@@ -25,7 +25,7 @@ def example(profile: Profile, *, version: str, place: Place = CONTAINER) -> str:
         device_id="example-device",
         redaction=Redaction.CONTENT,
         log_directories=("replica-1", "replica-2"),
-        reception=Reception(tls=True, token=True),
-        place=place,
+        receiver_security=ReceiverSecurity(tls=True, token=True),
+        layout=layout,
     )
     return render(config)

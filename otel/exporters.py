@@ -6,9 +6,9 @@ the disk.
 
 from __future__ import annotations
 
+from otel.config_context import Component, ConfigContext
 from otel.errors import ConfigurationError
 from otel.secrets import CLICKHOUSE_PASSWORD, DATADOG_API_KEY, SIGNOZ_INGESTION_KEY, reference
-from otel.situation import Component, Situation
 from otel.versions import Feature
 
 STORAGE = "file_storage"
@@ -18,99 +18,99 @@ _LARGEST_REQUEST = 3_000_000
 _WORTH_A_REQUEST = 1_000_000
 
 
-def file_storage(situation: Situation) -> Component:
+def file_storage(context: ConfigContext) -> Component:
     """Keep queues and offsets on disk. Every write is flushed, so that a power cut loses none.
 
     A damaged file is put aside where the version can do that; otherwise it stops the start until somebody removes
     it. The file shrinks only by compaction.
     """
     made: Component = {}
-    if situation.version.has(Feature.STORAGE_CREATE_DIRECTORY):
+    if context.version.has(Feature.STORAGE_CREATE_DIRECTORY):
         made["create_directory"] = True
-    if situation.version.has(Feature.STORAGE_RECREATE):
+    if context.version.has(Feature.STORAGE_RECREATE):
         made["recreate"] = True
     return {
-        "directory": situation.place.queue_directory,
+        "directory": context.layout.queue_directory,
         **made,
         "timeout": "10s",
         "fsync": True,
-        "compaction": {"on_rebound": True, "directory": situation.place.queue_directory},
+        "compaction": {"on_rebound": True, "directory": context.layout.queue_directory},
     }
 
 
-def clickhouse(situation: Situation, signal: str) -> Component:
+def clickhouse(context: ConfigContext, signal: str) -> Component:
     """Insert over HTTP into tables that exist (`otel.clickhouse`), in batches of the profile's size."""
-    target = situation.destinations.clickhouse
+    target = context.destinations.clickhouse
     if target is None:
-        raise _missing(situation, "ClickHouse's endpoint")
+        raise _missing(context, "ClickHouse's endpoint")
     component: Component = {
         "endpoint": target.address,
         "database": target.database,
         "username": target.username,
-        "password": reference(CLICKHOUSE_PASSWORD, situation.place),
+        "password": reference(CLICKHOUSE_PASSWORD, context.layout),
     }
-    if situation.version.has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
+    if context.version.has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
         component["create_schema"] = False
-    if situation.version.has(Feature.CLICKHOUSE_ASYNC_SWITCH):
+    if context.version.has(Feature.CLICKHOUSE_ASYNC_SWITCH):
         # A part for each insert is what batches are sized for; gathered by the server, an insert is acknowledged
         # before it is on disk.
         component["async_insert"] = False
-    batch = situation.profile.batch
+    batch = context.profile.batch
     return {
         **component,
         "timeout": "10s",
-        **_delivery(situation, signal, {"sizer": "items", "min_size": batch.items, "max_size": 2 * batch.items}),
+        **_delivery(context, signal, {"sizer": "items", "min_size": batch.items, "max_size": 2 * batch.items}),
     }
 
 
-def signoz(situation: Situation, signal: str) -> Component:
+def signoz(context: ConfigContext, signal: str) -> Component:
     """Send OTLP over gRPC with SigNoz' key."""
-    target = situation.destinations.signoz
+    target = context.destinations.signoz
     if target is None:
-        raise _missing(situation, "SigNoz' endpoint")
+        raise _missing(context, "SigNoz' endpoint")
     return {
         "endpoint": target.address,
         **({"tls": {"insecure": True}} if target.plain else {}),
-        "headers": {"signoz-ingestion-key": reference(SIGNOZ_INGESTION_KEY, situation.place)},
+        "headers": {"signoz-ingestion-key": reference(SIGNOZ_INGESTION_KEY, context.layout)},
         "timeout": "10s",
-        **_delivery(situation, signal, _BY_BYTES),
+        **_delivery(context, signal, _BY_BYTES),
     }
 
 
-def datadog_over_otlp(situation: Situation, signal: str) -> Component:
+def datadog_over_otlp(context: ConfigContext, signal: str) -> Component:
     """Send OTLP over HTTP to Datadog's intake, which derives paths (`/v1/traces`, …) from one endpoint."""
     return {
-        "endpoint": f"https://otlp.{_datadog_site(situation)}",
-        "headers": {"dd-api-key": reference(DATADOG_API_KEY, situation.place)},
+        "endpoint": f"https://otlp.{_datadog_site(context)}",
+        "headers": {"dd-api-key": reference(DATADOG_API_KEY, context.layout)},
         "timeout": "10s",
-        **_delivery(situation, signal, _BY_BYTES),
+        **_delivery(context, signal, _BY_BYTES),
     }
 
 
-def datadog(situation: Situation, signal: str) -> Component:
+def datadog(context: ConfigContext, signal: str) -> Component:
     """Send with Datadog's own exporter. Its traces are never tried again, whatever is written here."""
     return {
-        "api": {"site": _datadog_site(situation), "key": reference(DATADOG_API_KEY, situation.place)},
+        "api": {"site": _datadog_site(context), "key": reference(DATADOG_API_KEY, context.layout)},
         # A collector in a container is no host of theirs.
         "host_metadata": {"enabled": False},
-        **(_datadog_traces(situation) if signal == "traces" else {}),
-        **_delivery(situation, signal, _BY_BYTES),
+        **(_datadog_traces(context) if signal == "traces" else {}),
+        **_delivery(context, signal, _BY_BYTES),
     }
 
 
-def datadog_connector(situation: Situation) -> Component:
+def datadog_connector(context: ConfigContext) -> Component:
     """Count spans for Datadog under the names that the exporter gives them."""
-    return _datadog_traces(situation)
+    return _datadog_traces(context)
 
 
-def _datadog_traces(situation: Situation) -> Component:
+def _datadog_traces(context: ConfigContext) -> Component:
     return {
         "traces": {
             # As in the seed: Datadog shows a span under its own name.
             "span_name_as_resource_name": True,
             # What does not fit is dropped, which without a buffer is most of a batch: it is taken apart by the
             # senders' requests, and may have as many of them as spans.
-            "trace_buffer": _CONSUMERS * situation.profile.batch.items,
+            "trace_buffer": _CONSUMERS * context.profile.batch.items,
         }
     }
 
@@ -121,21 +121,21 @@ _CONSUMERS = 4
 _BY_BYTES: Component = {"sizer": "bytes", "min_size": _WORTH_A_REQUEST, "max_size": _LARGEST_REQUEST}
 
 
-def _delivery(situation: Situation, signal: str, batch: Component) -> Component:
+def _delivery(context: ConfigContext, signal: str, batch: Component) -> Component:
     """Give queue and retry: kept on disk, tried again until it succeeds, batched as it leaves the queue.
 
     Where the version cannot batch there, a processor does before the queue, and the queue counts requests: as many
     as hold the bytes, or as one batch after the other makes in the time, whichever is more.
     """
-    backlog = situation.backlog
-    size = backlog.queue_bytes(signal)
+    queue_budget = context.queue_budget
+    size = queue_budget.queue_bytes(signal)
     queue: Component = {"enabled": True, "storage": STORAGE, "num_consumers": _CONSUMERS}
-    if situation.version.has(Feature.QUEUE_BATCH):
-        flush = {"flush_timeout": f"{situation.profile.batch.seconds}s"}
+    if context.version.has(Feature.QUEUE_BATCH):
+        flush = {"flush_timeout": f"{context.profile.batch.seconds}s"}
         queue |= {"sizer": "bytes", "queue_size": size, "batch": {**flush, **batch}}
     else:
-        full = -(-size // (situation.profile.batch.items * backlog.span_bytes))
-        queue["queue_size"] = max(full, -(-backlog.outage_seconds // situation.profile.batch.seconds))
+        full = -(-size // (context.profile.batch.items * queue_budget.span_bytes))
+        queue["queue_size"] = max(full, -(-queue_budget.outage_seconds // context.profile.batch.seconds))
     return {
         "sending_queue": queue,
         "retry_on_failure": {
@@ -148,11 +148,11 @@ def _delivery(situation: Situation, signal: str, batch: Component) -> Component:
     }
 
 
-def _datadog_site(situation: Situation) -> str:
-    if situation.destinations.datadog is None:
-        raise _missing(situation, "Datadog's site")
-    return situation.destinations.datadog.site
+def _datadog_site(context: ConfigContext) -> str:
+    if context.destinations.datadog is None:
+        raise _missing(context, "Datadog's site")
+    return context.destinations.datadog.site
 
 
-def _missing(situation: Situation, what: str) -> ConfigurationError:
-    return ConfigurationError(f"profile {situation.profile.name} needs {what}")
+def _missing(context: ConfigContext, what: str) -> ConfigurationError:
+    return ConfigurationError(f"profile {context.profile.name} needs {what}")

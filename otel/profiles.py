@@ -17,8 +17,8 @@ class Batch:
 class Pipeline:
     """One pipeline: a signal (`traces`, `metrics` or `logs`; `traces/name` where there are several).
 
-    Components are named as in a collector configuration; `otel.fragments` says what each name means. Batching is
-    not named: where it happens depends on the exporters and on the collector's version (`otel.routes`).
+    Components are named as in a collector configuration; `otel.component_configs` says what each name means.
+    Batching is not named: where it happens depends on exporters and collector version (`otel.pipelines`).
     """
 
     signal: str
@@ -49,8 +49,8 @@ class Profile:
         return "file_storage" in self.extensions
 
 
-OFTEN = Batch(seconds=1, items=1024)
-SELDOM = Batch(seconds=10, items=8192)
+LOW_LATENCY = Batch(seconds=1, items=1024)
+HIGH_THROUGHPUT = Batch(seconds=10, items=8192)
 
 # Refuse first, then drop what nobody wants, then rewrite what is left.
 _TRACES = ("memory_limiter", "filter/probes", "resource", "transform/redaction")
@@ -77,7 +77,7 @@ def _logs(*exporters: str) -> Pipeline:
 
 FILE_DEV = Profile(
     name="file-dev",
-    batch=OFTEN,
+    batch=LOW_LATENCY,
     # The server sends metrics wherever it sends traces: refused, they are an error in its log every minute.
     pipelines=(_traces("file/traces"), _metrics("file/metrics")),
 )
@@ -85,19 +85,19 @@ FILE_DEV = Profile(
 FILE = replace(FILE_DEV, name="file")
 CLICKHOUSE_DEV = Profile(
     name="clickhouse-dev",
-    batch=OFTEN,
+    batch=LOW_LATENCY,
     pipelines=(_traces("file/traces", "clickhouse"), _metrics("file/metrics", "clickhouse")),
     extensions=("health_check", "file_storage"),
 )
 CLICKHOUSE = Profile(
     name="clickhouse",
-    batch=SELDOM,
+    batch=HIGH_THROUGHPUT,
     pipelines=(_traces("clickhouse"), _metrics("clickhouse"), _logs("clickhouse")),
     extensions=("health_check", "file_storage"),
 )
 CLICKHOUSE_PROD = Profile(
     name="clickhouse-prod",
-    batch=SELDOM,
+    batch=HIGH_THROUGHPUT,
     pipelines=(
         _renamed(_traces("clickhouse", "datadog")),
         _metrics("clickhouse", "datadog"),
@@ -107,7 +107,7 @@ CLICKHOUSE_PROD = Profile(
 )
 SIGNOZ = Profile(
     name="signoz",
-    batch=SELDOM,
+    batch=HIGH_THROUGHPUT,
     pipelines=(_traces("otlp/signoz"), _metrics("otlp/signoz"), _logs("otlp/signoz")),
     extensions=("health_check", "file_storage"),
 )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
+from otel.config_context import Reference
 from otel.errors import ConfigurationError
-from otel.place import Place
+from otel.listen_layout import ListenLayout
 from otel.profiles import Profile
-from otel.situation import Reference
 from otel.versions import DEFAULT_VERSION, CollectorVersion, Feature
 
 CLICKHOUSE_PASSWORD = "clickhouse-password"  # noqa: S105 - a file's name
@@ -29,16 +29,16 @@ _OF_EXPORTER = {
 def secret_names(profile: Profile, *, token: bool = False) -> tuple[str, ...]:
     """Names of the secret files that `profile` reads, in the place's folder of secrets.
 
-    `token` as in `Reception`.
+    `token` as in `ReceiverSecurity`.
     """
     exporters = [exporter for pipeline in profile.pipelines for exporter in pipeline.exporters]
     names = dict.fromkeys(_OF_EXPORTER[name] for name in exporters if name in _OF_EXPORTER)
     return (*names, OTLP_TOKEN) if token else tuple(names)
 
 
-def reference(name: str, place: Place) -> Reference:
+def reference(name: str, layout: ListenLayout) -> Reference:
     """Text that stands for the secret in a configuration."""
-    return Reference(f"${{file:{place.secrets_directory}/{name}}}")
+    return Reference(f"${{file:{layout.secrets_directory}/{name}}}")
 
 
 def secret_file(value: str, *, version: str = DEFAULT_VERSION) -> str:

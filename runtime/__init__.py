@@ -6,7 +6,7 @@ container themselves. Another way to run services is another implementation of `
 
 from runtime.spec import (
     Attachment,
-    Beside,
+    ConcurrentJob,
     FileBundle,
     HealthCheck,
     Mount,
@@ -20,7 +20,7 @@ from runtime.spec import (
 
 __all__ = [
     "Attachment",
-    "Beside",
+    "ConcurrentJob",
     "FileBundle",
     "HealthCheck",
     "Mount",

@@ -187,11 +187,11 @@ class EngineRuntime:
         mounts = [*spec.mounts, *files]
         tmpfs = [*spec.tmpfs, *([Tmpfs(path=JOB_FOLDER, size_mb=1)] if is_job else [])]
         health = _job_health(spec.deadline_seconds) if is_job else spec.health
-        watch = hooks.watch(
+        follow_startup = hooks.follow_startup(
             spec.service,
             is_job=is_job,
             seconds=spec.deadline_seconds,
-            waits_for=spec.waits_for.job if spec.waits_for else None,
+            startup_gate=spec.startup_gate.job if spec.startup_gate else None,
         )
         container = docker.Container(
             name,
@@ -239,7 +239,9 @@ class EngineRuntime:
                 delete_before_replace=spec.rollout is Rollout.STOP_FIRST,
                 replace_on_changes=_REPLACE_ON_CHANGES,
                 replace_with=list(replace_with),
-                hooks=pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"watch-{name}", watch)]),
+                hooks=pulumi.ResourceHookBinding(
+                    before_create=[pulumi.ResourceHook(f"watch-{name}", follow_startup)]
+                ),
             ),
         )
         return RunningService(name=container.name, resource=container, files=tuple(files))
@@ -247,7 +249,7 @@ class EngineRuntime:
 
 def _longest_wait(spec: ServiceSpec) -> int:
     """Give the seconds that the JOB beside a service may take, and a minute, so that the hook gives up first."""
-    return spec.waits_for.deadline_seconds + 60 if spec.waits_for else 0
+    return spec.startup_gate.deadline_seconds + 60 if spec.startup_gate else 0
 
 
 def _first_host(subnet: str) -> object:

@@ -1,9 +1,10 @@
 """What this program does around the creation of a resource, on the engine itself.
 
-`ownership`  refuses a data volume that exists and belongs to another stack: the provider would adopt it
-             silently, and a later destroy would delete somebody else's data.
-`watch`      shows the last log lines of a container that does not become healthy, and ends the wait at once
-             when it cannot: the provider neither looks at exit codes nor shows logs, it only waits.
+`refuse_foreign_volume` refuses a data volume that exists and belongs to another stack: the provider would adopt it
+silently, and a later destroy would delete the other stack's data.
+
+`follow_startup` shows the last log lines of a container that does not become healthy, and ends the wait at once
+when it cannot: the provider neither checks exit codes nor shows logs, it only waits.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ _jobs: dict[str, str] = {}
 """What is known of this update's JOBs: `runs` or `failed`; nothing before that, and once they have succeeded."""
 
 
-def _watch(name: str, *, service: str, is_job: bool, seconds: float, waits_for: str | None) -> None:
+def _follow(name: str, *, service: str, is_job: bool, seconds: float, startup_gate: str | None) -> None:
     import docker
     import docker.errors
     import requests
@@ -108,7 +109,9 @@ def _watch(name: str, *, service: str, is_job: bool, seconds: float, waits_for: 
     try:
         client = docker.from_env()
         try:
-            failed = not _succeeds(client, name, service, is_job=is_job, seconds=seconds, waits_for=waits_for)
+            failed = not _succeeds(
+                client, name, service, is_job=is_job, seconds=seconds, startup_gate=startup_gate
+            )
         finally:
             client.close()
     except (docker.errors.DockerException, requests.RequestException) as error:
@@ -121,7 +124,7 @@ def _watch(name: str, *, service: str, is_job: bool, seconds: float, waits_for: 
 
 
 def _succeeds(
-    client: docker.DockerClient, name: str, service: str, *, is_job: bool, seconds: float, waits_for: str | None
+    client: docker.DockerClient, name: str, service: str, *, is_job: bool, seconds: float, startup_gate: str | None
 ) -> bool:
     import docker.errors
 
@@ -129,7 +132,7 @@ def _succeeds(
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        if _jobs.get(waits_for or "") == "runs":
+        if _jobs.get(startup_gate or "") == "runs":
             deadline = time.monotonic() + seconds
         try:
             container = client.containers.get(name)
@@ -147,12 +150,12 @@ def _succeeds(
             failed = f"failed with exit code {state['ExitCode']}"
             _end(container, failed if is_job else f"{failed} and was restarted in vain")
             return False
-        if _jobs.get(waits_for or "") == "failed":
-            _end(container, f"waited for the {waits_for}, which failed, and was removed")
+        if _jobs.get(startup_gate or "") == "failed":
+            _end(container, f"waited for the {startup_gate}, which failed, and was removed")
             return False
     if container is None:
         return False
-    if waits_for:
+    if startup_gate:
         # The provider would wait as long again as the JOB might have taken.
         _end(container, "did not become healthy in time")
     else:
@@ -166,25 +169,25 @@ def _end(container: docker.models.containers.Container, why: str) -> None:
     container.remove(force=True)
 
 
-def watch(
-    service: str, *, is_job: bool, seconds: int, waits_for: str | None
+def follow_startup(
+    service: str, *, is_job: bool, seconds: int, startup_gate: str | None
 ) -> Callable[[pulumi.ResourceHookArgs], None]:
     """Give a hook that watches the container that is about to be created until it is healthy or out of time.
 
-    With `waits_for`, the time begins when the JOB of that service has ended, and ends when it has failed.
+    With `startup_gate`, the time begins when the JOB of that service has ended, and ends when it has failed.
     """
 
     def begin(args: pulumi.ResourceHookArgs) -> None:
         _jobs.pop(service, None)
         threading.Thread(
-            target=_watch,
+            target=_follow,
             args=((args.new_inputs or {})["name"],),
             kwargs={
                 "service": service,
                 "is_job": is_job,
                 # A second before the provider gives up, so that the log stands above its error.
                 "seconds": max(seconds - 1, 1),
-                "waits_for": waits_for,
+                "waits_for": startup_gate,
             },
             daemon=True,
         ).start()

@@ -90,7 +90,7 @@ class PublishedPort:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Beside:
+class ConcurrentJob:
     """A JOB beside which a service starts, since the service waits by itself for what the JOB does."""
 
     job: str
@@ -127,7 +127,7 @@ class ServiceSpec:
     stop_signal: str = "SIGTERM"
     deadline_seconds: int = 180
     """How long a new one may take until it is healthy (a JOB: until it has succeeded)."""
-    waits_for: Beside | None = None
+    startup_gate: ConcurrentJob | None = None
     """The JOB beside which it starts; its own time counts from that one's end."""
     shared_memory_mb: int = 64
 

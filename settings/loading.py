@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from settings.model import FIELDS_ONLY, NAMESPACE, SECRET_KEYS, Settings
 from settings.problems import Problem, SettingsError, remove_command, set_command, set_secret_command
-from settings.rules import Broken, broken_rules
+from settings.rules import Violation, violations
 from settings.schema import fields, is_optional, kinds
 from settings.schema import rule as rule_of
 from settings.stack_file import read_stack_file
@@ -91,7 +91,7 @@ def load(
     # Every key has a default, so that what remains is valid and the rules between good keys can be told as well.
     remaining = {key: value for key, value in values.items() if key not in wrong}
     settings = Settings.model_validate(remaining, context=FIELDS_ONLY)
-    problems += [_told(broken, stack=stack) for broken in broken_rules(settings) if not broken.involved & wrong]
+    problems += [_reported(broken, stack=stack) for broken in violations(settings) if not broken.involved & wrong]
     if problems:
         raise SettingsError(_unique(problems), stack=stack)
     return settings
@@ -148,7 +148,7 @@ def _foreign(full_key: str, *, stack: str) -> Problem | None:
     return Problem(
         key=full_key,
         rule=f"is in a namespace that nothing reads: {hint}",
-        cure=remove_command(full_key, stack=stack),
+        fix=remove_command(full_key, stack=stack),
     )
 
 
@@ -156,9 +156,7 @@ def _unknown(key: str, *, stack: str) -> Problem:
     near = difflib.get_close_matches(key, fields(), n=1)
     hint = f"did you mean {NAMESPACE}:{near[0]}?" if near else "docs/configuration.md lists all"
     full_key = f"{NAMESPACE}:{key}"
-    return Problem(
-        key=full_key, rule=f"is not a known setting: {hint}", cure=remove_command(full_key, stack=stack)
-    )
+    return Problem(key=full_key, rule=f"is not a known setting: {hint}", fix=remove_command(full_key, stack=stack))
 
 
 def _is_unset(value: object, field: FieldInfo, key: str) -> bool:
@@ -175,7 +173,7 @@ def _storage_problem(key: str, value: object, *, encrypted: bool, stack: str) ->
         return Problem(
             key=full_key,
             rule="is empty: give it a value, or take it out",
-            cure=remove_command(full_key, stack=stack),
+            fix=remove_command(full_key, stack=stack),
         )
     if key in SECRET_KEYS and not encrypted:
         return _value_problem(key, _STORED_PLAIN, stack=stack)
@@ -183,7 +181,7 @@ def _storage_problem(key: str, value: object, *, encrypted: bool, stack: str) ->
         return Problem(
             key=full_key,
             rule="holds encrypted values, but anyone can read these variables: use letta:serverSecrets for them",
-            cure=remove_command(full_key, stack=stack),
+            fix=remove_command(full_key, stack=stack),
         )
     if encrypted and key not in SECRET_KEYS:
         return _value_problem(key, "is stored encrypted, but it is no secret and will be readable", stack=stack)
@@ -226,19 +224,19 @@ def _as_text(value: object) -> object:
 
 
 def _value_problem(key: str, rule: str, *, stack: str) -> Problem:
-    return Problem(key=f"{NAMESPACE}:{key}", rule=rule, cure=_cure(key, stack=stack))
+    return Problem(key=f"{NAMESPACE}:{key}", rule=rule, fix=_fix(key, stack=stack))
 
 
-def _told(broken: Broken, *, stack: str) -> Problem:
-    cure = (
+def _reported(broken: Violation, *, stack: str) -> Problem:
+    fix = (
         remove_command(f"{NAMESPACE}:{broken.key}", stack=stack)
         if broken.remove
-        else _cure(broken.key, stack=stack, example=broken.example)
+        else _fix(broken.key, stack=stack, example=broken.example)
     )
-    return Problem(key=f"{NAMESPACE}:{broken.key}", rule=broken.rule, cure=cure)
+    return Problem(key=f"{NAMESPACE}:{broken.key}", rule=broken.rule, fix=fix)
 
 
-def _cure(key: str, *, stack: str, example: str | None = None) -> str:
+def _fix(key: str, *, stack: str, example: str | None = None) -> str:
     """The command that gives a key, or a path within an object, a good value."""
     top, _, name = key.partition(".")
     field = fields()[top]

@@ -105,7 +105,7 @@ class _Group(BaseModel):
     )
 
 
-class Reach(_Group):
+class Endpoints(_Group):
     """Services and their addresses."""
 
     services: Services = Field(
@@ -353,19 +353,19 @@ class Telemetry(_Group):
     )
 
 
-GROUPS: tuple[type[_Group], ...] = (Reach, Images, Resources, Providers, Protection, Telemetry)
+GROUPS: tuple[type[_Group], ...] = (Endpoints, Images, Resources, Providers, Protection, Telemetry)
 """The groups in the order in which people read about them."""
 
 
-class Settings(Telemetry, Protection, Providers, Resources, Images, Reach):
+class Settings(Telemetry, Protection, Providers, Resources, Images, Endpoints):
     """The checked settings of one stack. Made by `load`; every attribute is the key in snake_case."""
 
     @model_validator(mode="after")
     def _rules_between_keys(self, info: ValidationInfo) -> Settings:
-        from settings.rules import broken_rules
+        from settings.rules import violations
 
         if info.context != FIELDS_ONLY:
-            for broken in broken_rules(self):
+            for broken in violations(self):
                 raise PydanticCustomError("rule", "{rule}", {"rule": f"{broken.key} {broken.rule}"})
         return self
 

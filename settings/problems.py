@@ -17,7 +17,7 @@ class Problem:
     """The setting as Pulumi writes it, for instance `letta:apiPort`; never its value."""
     rule: str
     """What holds for a good value, as the end of a sentence that starts with the key."""
-    cure: str
+    fix: str
     """The command that mends it, ready to paste."""
 
 
@@ -31,7 +31,7 @@ class SettingsError(ValueError):
         counted = "One setting" if number == 1 else f"{number} settings"
         lines = [f"{counted} of stack {stack} must be mended (nothing was created or changed):"]
         for problem in self.problems:
-            lines += ["", f"  {problem.key} {problem.rule}", f"      {problem.cure}"]
+            lines += ["", f"  {problem.key} {problem.rule}", f"      {problem.fix}"]
         super().__init__("\n".join(lines))
 
 

@@ -73,7 +73,7 @@ _CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Broken:
+class Violation:
     """A broken rule, before it is known which command mends it."""
 
     key: str
@@ -87,7 +87,7 @@ class Broken:
     """True where the cure is to take the key out."""
 
 
-def broken_rules(settings: Settings) -> Iterator[Broken]:
+def violations(settings: Settings) -> Iterator[Violation]:
     """Every broken rule of a stack whose single values are good."""
     yield from _ports(settings)
     yield from _exposure(settings)
@@ -113,13 +113,13 @@ def published_ports(settings: Settings) -> dict[str, int]:
     }
 
 
-def _ports(settings: Settings) -> Iterator[Broken]:
+def _ports(settings: Settings) -> Iterator[Violation]:
     ports = published_ports(settings)
     first: dict[int, str] = {}
     for key, port in ports.items():
         other = first.setdefault(port, key)
         if other != key:
-            yield Broken(
+            yield Violation(
                 key=key,
                 rule=f"must differ from letta:{other}: two services cannot listen on one port",
                 involved=frozenset({key, other}),
@@ -136,10 +136,10 @@ def _free_port(settings: Settings, key: str, *, taken: set[int]) -> int:
     return port
 
 
-def _exposure(settings: Settings) -> Iterator[Broken]:
+def _exposure(settings: Settings) -> Iterator[Violation]:
     loopback = ipaddress.IPv4Address(settings.bind_address).is_loopback
     if settings.services is Services.DATA and not loopback:
-        yield Broken(
+        yield Violation(
             key="bindAddress",
             rule="must be a loopback address with services=data: Redis has no password",
             involved=frozenset({"bindAddress", "services"}),
@@ -147,9 +147,9 @@ def _exposure(settings: Settings) -> Iterator[Broken]:
         )
 
 
-def _certificate(settings: Settings) -> Iterator[Broken]:
+def _certificate(settings: Settings) -> Iterator[Violation]:
     if settings.otlp_host_name and not settings.require_tls:
-        yield Broken(
+        yield Violation(
             key="requireTls",
             rule="must be true with otlpHostName: without it there is no certificate that the name could be in",
             involved=frozenset({"otlpHostName", "requireTls"}),
@@ -157,7 +157,7 @@ def _certificate(settings: Settings) -> Iterator[Broken]:
         )
 
 
-def _connections(settings: Settings) -> Iterator[Broken]:
+def _connections(settings: Settings) -> Iterator[Violation]:
     if settings.services is Services.DATA:
         return
     each = settings.letta_pool_size + settings.letta_pool_max_overflow
@@ -165,7 +165,7 @@ def _connections(settings: Settings) -> Iterator[Broken]:
     needed = 2 * settings.letta_replicas * each + 10
     if needed > settings.postgres_max_connections:
         possible = needed <= 1000
-        yield Broken(
+        yield Violation(
             key="postgresMaxConnections" if possible else "lettaPoolSize",
             example=str(needed) if possible else "5",
             rule=(
@@ -178,7 +178,7 @@ def _connections(settings: Settings) -> Iterator[Broken]:
         )
 
 
-def _pinned_images(settings: Settings) -> Iterator[Broken]:
+def _pinned_images(settings: Settings) -> Iterator[Violation]:
     if not settings.pinned_images:
         return
     involved = frozenset({"pinnedImages", "services"})
@@ -186,21 +186,21 @@ def _pinned_images(settings: Settings) -> Iterator[Broken]:
     known = ALL_IMAGES
     for name, reference in sorted(settings.pinned_images.items()):
         if name not in known:
-            yield Broken(
+            yield Violation(
                 key=f"pinnedImages.{name}",
                 rule=f"is not an image of this platform: {', '.join(sorted(known))}",
                 involved=involved,
                 remove=True,
             )
         elif not re.fullmatch(r"[a-z0-9][^\s@]*@sha256:[0-9a-f]{64}", reference):
-            yield Broken(
+            yield Violation(
                 key=f"pinnedImages.{name}",
                 rule="must end in @sha256: and 64 hexadecimal digits: a tag can be moved to another image",
                 involved=involved,
                 example=f"registry.example/{name}@sha256:DIGEST",
             )
     for name in sorted(needed - settings.pinned_images.keys()):
-        yield Broken(
+        yield Violation(
             key=f"pinnedImages.{name}",
             rule="is missing: when letta:pinnedImages is set nothing is built, so it must name every image",
             involved=involved,
@@ -208,7 +208,7 @@ def _pinned_images(settings: Settings) -> Iterator[Broken]:
         )
 
 
-def _credential_sets(settings: Settings) -> Iterator[Broken]:
+def _credential_sets(settings: Settings) -> Iterator[Violation]:
     pairs: tuple[tuple[str, str | None, str, object, str], ...] = (
         ("clickhouseEndpoint", settings.clickhouse_endpoint, "clickhousePassword", settings.clickhouse_password,
          "https://clickhouse.example:8443"),
@@ -218,15 +218,17 @@ def _credential_sets(settings: Settings) -> Iterator[Broken]:
         ("azureBaseUrl", settings.azure_base_url, "azureApiKey", settings.azure_api_key,
          "https://name.openai.azure.com"),
     )  # fmt: skip
-    for place, place_value, secret, secret_value, example in pairs:
-        involved = frozenset({place, secret})
+    for destination, place_value, secret, secret_value, example in pairs:
+        involved = frozenset({destination, secret})
         if place_value is not None and secret_value is None:
-            yield Broken(
-                key=secret, rule=f"is missing: letta:{place} is set, and one needs the other", involved=involved
+            yield Violation(
+                key=secret,
+                rule=f"is missing: letta:{destination} is set, and one needs the other",
+                involved=involved,
             )
         if place_value is None and secret_value is not None:
-            yield Broken(
-                key=place,
+            yield Violation(
+                key=destination,
                 rule=f"is missing: letta:{secret} is set, and one needs the other",
                 involved=involved,
                 example=example,
@@ -236,7 +238,7 @@ def _credential_sets(settings: Settings) -> Iterator[Broken]:
         and settings.azure_base_url is None
         and settings.azure_api_key is None
     ):
-        yield Broken(
+        yield Violation(
             key="azureApiVersion",
             rule="is set without letta:azureBaseUrl and letta:azureApiKey",
             involved=frozenset({"azureApiVersion", "azureBaseUrl", "azureApiKey"}),
@@ -244,7 +246,7 @@ def _credential_sets(settings: Settings) -> Iterator[Broken]:
         )
 
 
-def _tls(settings: Settings) -> Iterator[Broken]:
+def _tls(settings: Settings) -> Iterator[Violation]:
     if not settings.require_tls:
         return
     endpoints = {
@@ -253,7 +255,7 @@ def _tls(settings: Settings) -> Iterator[Broken]:
     }
     for key, (endpoint, example) in endpoints.items():
         if endpoint is not None and urlsplit(endpoint).scheme != "https":
-            yield Broken(
+            yield Violation(
                 key=key,
                 rule="must start with https:// because letta:requireTls is true",
                 involved=frozenset({key, "requireTls"}),
@@ -261,7 +263,7 @@ def _tls(settings: Settings) -> Iterator[Broken]:
             )
 
 
-def _telemetry(settings: Settings) -> Iterator[Broken]:
+def _telemetry(settings: Settings) -> Iterator[Violation]:
     if settings.services is Services.DATA:
         return
     places = frozenset({
@@ -271,17 +273,17 @@ def _telemetry(settings: Settings) -> Iterator[Broken]:
     try:
         profile = telemetry.choice(settings).profile
     except otel.ConfigurationError as error:
-        yield Broken(
+        yield Violation(
             key="telemetryProfile",
             rule=f"cannot be had: {error}; taken out, the profile follows from what is set",
             involved=places | {"telemetryProfile"},
             remove=True,
         )
         return
-    backlog = telemetry.backlog(settings)
-    needed = -(-backlog.needed_bytes(otel.queues(profile)) // 1_000_000)
+    queue_budget = telemetry.queue_budget(settings)
+    needed = -(-queue_budget.needed_bytes(otel.queues(profile)) // 1_000_000)
     if needed > settings.telemetry_queue_disk_mb:
-        yield Broken(
+        yield Violation(
             key="telemetryQueueDiskMb",
             rule=(
                 f"does not suffice: the queues of profile {profile.name} need {needed} MB for "
@@ -296,7 +298,7 @@ def _telemetry(settings: Settings) -> Iterator[Broken]:
         )  # fmt: skip
 
 
-def _environment(settings: Settings) -> Iterator[Broken]:
+def _environment(settings: Settings) -> Iterator[Violation]:
     for key, names in (
         ("serverEnvironment", settings.server_environment),
         ("serverSecrets", settings.server_secrets),
@@ -304,14 +306,14 @@ def _environment(settings: Settings) -> Iterator[Broken]:
         for name in sorted(names):
             rule = _name_rule(name)
             if rule is not None:
-                yield Broken(key=f"{key}.{name}", rule=rule, involved=frozenset({key}), remove=True)
+                yield Violation(key=f"{key}.{name}", rule=rule, involved=frozenset({key}), remove=True)
     for name, value in sorted(settings.server_environment.items()):
         if _name_rule(name) is not None:
             continue
         key = f"serverEnvironment.{name}"
         involved = frozenset({"serverEnvironment", "serverSecrets"})
         if _SECRET_LOOKING.search(name) or _CREDENTIALS_IN_URL.search(value):
-            yield Broken(
+            yield Violation(
                 key=key,
                 rule=(
                     "looks like a secret, and letta:serverEnvironment is plain text: take it out, "
@@ -321,16 +323,18 @@ def _environment(settings: Settings) -> Iterator[Broken]:
                 remove=True,
             )
         elif name in settings.server_secrets:
-            yield Broken(
+            yield Violation(
                 key=key,
                 rule="is in letta:serverSecrets, too: one of the two must go",
                 involved=involved,
                 remove=True,
             )
         if not value:
-            yield Broken(key=key, rule="is empty: give it a value, or take it out", involved=involved, remove=True)
+            yield Violation(
+                key=key, rule="is empty: give it a value, or take it out", involved=involved, remove=True
+            )
         if not value.replace("\t", "").isprintable():
-            yield Broken(
+            yield Violation(
                 key=key,
                 rule="must not contain control characters or line breaks",
                 involved=involved,

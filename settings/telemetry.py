@@ -39,15 +39,15 @@ def choice(settings: Settings) -> otel.Choice:
     )
 
 
-def reception(settings: Settings) -> otel.Reception:
+def receiver_security(settings: Settings) -> otel.ReceiverSecurity:
     """Give what clients must do: who publishes beyond this machine asks for a token."""
     loopback = ipaddress.IPv4Address(settings.bind_address).is_loopback
-    return otel.Reception(tls=settings.require_tls, token=settings.otlp_token is not None or not loopback)
+    return otel.ReceiverSecurity(tls=settings.require_tls, token=settings.otlp_token is not None or not loopback)
 
 
-def backlog(settings: Settings) -> otel.Backlog:
+def queue_budget(settings: Settings) -> otel.QueueBudget:
     """Give what the queues of one collector are sized for."""
-    return otel.Backlog(
+    return otel.QueueBudget(
         spans_per_second=settings.telemetry_spans_per_second,
         span_bytes=settings.telemetry_span_bytes,
         outage_seconds=settings.telemetry_outage_seconds,
@@ -55,7 +55,7 @@ def backlog(settings: Settings) -> otel.Backlog:
     )
 
 
-def authorities(settings: Settings) -> str | None:
+def ca_bundle(settings: Settings) -> str | None:
     """Give the certificates, in PEM form, that destinations are trusted by beside the usual ones."""
     bundle = settings.telemetry_ca_bundle
     return bundle.read_text(encoding="utf-8", errors="replace") if bundle else None

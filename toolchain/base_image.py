@@ -135,7 +135,7 @@ def _bootstrap(progress: Progress, machine: Machine, images: Images, environ: Ma
             raise StepFailedError(
                 f"the base image cannot be pulled ({why}), nor made here: mmdebstrap is missing, "
                 f"and is not installed because {machine.why_no_packages}",
-                cure=[
+                fix=[
                     "let the engine reach a registry, or name an image that it reaches or has: "
                     "`pulumi config set baseImage REFERENCE` (Debian trixie)",
                     "or on Debian and Ubuntu, as root: apt-get update && apt-get install mmdebstrap",
@@ -153,7 +153,7 @@ def _bootstrap(progress: Progress, machine: Machine, images: Images, environ: Ma
             log="base-image",
             output=tarball,
             environment={**environ, "PATH": f"{environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"},
-            cure=[
+            fix=[
                 f"Debian's packages must be reachable; a mirror can be given in {MIRROR_VARIABLE}",
                 "or name an image that the engine has: `pulumi config set baseImage REFERENCE`",
             ],

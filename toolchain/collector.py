@@ -15,10 +15,10 @@ from pathlib import Path
 from toolchain import go_modules, locations, versions
 from toolchain.cache import Entry, content_key
 from toolchain.failure import StepFailedError
+from toolchain.install_method import InstallMethod, UnavailableError, routes, take
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 from toolchain.releases import Release, bring, find
-from toolchain.routes import Route, UnavailableError, routes, take
 from toolchain.versions import Binary
 
 SOURCES = locations.ROOT / "images" / "collector"
@@ -41,7 +41,7 @@ class Installation:
     """A collector as one of the ways brings it."""
 
     version: str
-    route: Route
+    route: InstallMethod
     entry: Entry
 
     @property
@@ -50,10 +50,10 @@ class Installation:
         return self.entry.folder / _PROGRAM
 
 
-def installation(version: str, route: Route, machine: Machine, environ: Mapping[str, str]) -> Installation:
+def installation(version: str, route: InstallMethod, machine: Machine, environ: Mapping[str, str]) -> Installation:
     """Give the place of a collector, there or not; whole is only one that says that it is of this version."""
     source = SOURCES / version
-    files = [path for path in source.iterdir() if path.suffix in _BUILT_FROM] if route is Route.GO else []
+    files = [path for path in source.iterdir() if path.suffix in _BUILT_FROM] if route is InstallMethod.GO else []
     key = content_key([version, route, machine.system, machine.architecture], files, source)
     entry = Entry(
         locations.cache_home(environ) / f"collector-{version}-{key}",
@@ -72,7 +72,7 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
         raise StepFailedError(
             "the collector is not run on Windows: its secrets are kept by the modes of files, and it is ended by"
             " signals, which Windows does not have",
-            cure=["install the Windows Subsystem for Linux (`wsl --install`), and run this in it"],
+            fix=["install the Windows Subsystem for Linux (`wsl --install`), and run this in it"],
         )
     for route in routes(ROUTE_VARIABLE, environ):
         found = installation(version, route, machine, environ)
@@ -83,7 +83,7 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
             progress.say(f"{found.entry.folder} is not as it should be: {damage}")
 
     def download() -> Installation:
-        found = installation(version, Route.OFFICIAL, machine, environ)
+        found = installation(version, InstallMethod.OFFICIAL, machine, environ)
         release = find_release(version, machine, environ)
         progress.say(f"way: official release, because {release.url.rpartition('/')[0]} can be reached")
         progress.say("its checksum is the one that its publisher lists beside it")
@@ -91,7 +91,7 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
         return found
 
     def build() -> Installation:
-        found = installation(version, Route.GO, machine, environ)
+        found = installation(version, InstallMethod.GO, machine, environ)
         progress.say("way: built from Go modules (once; minutes, where nothing of it was compiled before)")
         found.entry.make(lambda folder: _build(progress, version, folder, environ), progress)
         return found

@@ -17,18 +17,18 @@ class StepFailedError(Exception):
     """
 
     def __init__(
-        self, problem: str, *, log: Path | None = None, tail: Sequence[str] = (), cure: Sequence[str] = ()
+        self, problem: str, *, log: Path | None = None, tail: Sequence[str] = (), fix: Sequence[str] = ()
     ) -> None:
         super().__init__(problem)
         self.problem = problem
         self.log = log
         self.tail = tuple(tail)
-        self.cure = tuple(cure)
+        self.fix = tuple(fix)
 
     def __str__(self) -> str:
         lines = [self.problem]
         lines += [f"    | {line}" for line in self.tail]
         if self.log:
             lines.append(f"  log:   {self.log}")
-        lines += [f"  {'do:' if number == 0 else '   '}    {step}" for number, step in enumerate(self.cure)]
+        lines += [f"  {'do:' if number == 0 else '   '}    {step}" for number, step in enumerate(self.fix)]
         return "\n".join(lines)

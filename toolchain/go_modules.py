@@ -67,7 +67,7 @@ def find_go(progress: Progress, versions: Versions, cache: Path, environ: Mappin
                 ],
                 log="go-install",
                 environment=environ,
-                cure=[
+                fix=[
                     f"install Go {'.'.join(map(str, versions.go_minimum))} or newer by hand, then run this again"
                 ],
             )
@@ -152,7 +152,7 @@ def build_one(progress: Progress, binary: Binary, go: Path, output: Path, enviro
         log=f"build-{binary.output}",
         environment=environment,
         directory=binary.source,
-        cure=["run it again: it goes on where it stopped", "a module that cannot be had: see `go env GOPROXY`"],
+        fix=["run it again: it goes on where it stopped", "a module that cannot be had: see `go env GOPROXY`"],
     )
 
 

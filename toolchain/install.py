@@ -6,10 +6,10 @@ import os
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
-from toolchain import base_image, engine, pulumi
+from toolchain import base_image, docker_daemon, pulumi
+from toolchain.install_method import INSTALL_METHODS
 from toolchain.machine import detect
 from toolchain.progress import Progress
-from toolchain.routes import WAYS
 
 
 class Part(StrEnum):
@@ -41,9 +41,9 @@ def ensure(
     """
     machine = detect(environ)
     # The engine first: it fails soonest where a person has to do something.
-    host = engine.ensure(progress, machine, environ) if {Part.ENGINE, Part.BASE_IMAGE} & set(want) else ""
+    host = docker_daemon.ensure(progress, machine, environ) if {Part.ENGINE, Part.BASE_IMAGE} & set(want) else ""
     if Part.PULUMI in want:
         found = pulumi.ensure(progress, machine, environ, thorough=thorough)
-        progress.say(f"Pulumi in {found.programs} ({WAYS[found.route]})")
+        progress.say(f"Pulumi in {found.programs} ({INSTALL_METHODS[found.route]})")
     if Part.BASE_IMAGE in want:
         base_image.ensure(progress, machine, base_image.EngineImages(host, environ), environ)

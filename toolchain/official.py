@@ -12,10 +12,10 @@ from pathlib import Path
 
 from toolchain import releases
 from toolchain.failure import StepFailedError
+from toolchain.install_method import UnavailableError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 from toolchain.releases import Release
-from toolchain.routes import UnavailableError
 from toolchain.versions import Versions
 
 URL = "https://get.pulumi.com"

@@ -33,7 +33,7 @@ def ensure(file: Path, *, backend: Path) -> None:
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise StepFailedError(
             f"the passphrase {file} can be read or written by others (mode {stat.S_IMODE(found.st_mode):04o})",
-            cure=[
+            fix=[
                 f"chmod 600 {file}",
                 "who may have read it can open the secrets of your stacks: if that matters, change those",
             ],
@@ -41,7 +41,7 @@ def ensure(file: Path, *, backend: Path) -> None:
     if found.st_size == 0:
         raise StepFailedError(
             f"the passphrase {file} is empty",
-            cure=["restore it from a backup", f"or, if no stack was ever deployed with it: rm {file}"],
+            fix=["restore it from a backup", f"or, if no stack was ever deployed with it: rm {file}"],
         )
 
 
@@ -51,7 +51,7 @@ def _refuse_if_needed(file: Path, backend: Path) -> None:
         names = ", ".join(path.stem for path in stacks)
         raise StepFailedError(
             f"the passphrase {file} is gone, and the state in {backend} has stacks that need it: {names}",
-            cure=[
+            fix=[
                 "restore the file from a backup: nothing else opens their secrets",
                 f"or, if those stacks are not needed: move {backend} away, and this starts anew",
             ],

@@ -98,7 +98,7 @@ class Progress:
         log: str,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
-        cure: Sequence[str] = (),
+        fix: Sequence[str] = (),
         output: Path | None = None,
     ) -> Path:
         """Run a program with its output in a log file, and give that file.
@@ -129,13 +129,13 @@ class Progress:
                     stderr=file.fileno(),
                 )
         except OSError as error:
-            raise StepFailedError(f"`{words[0]}` cannot be run: {error}", log=path, cure=cure) from None
+            raise StepFailedError(f"`{words[0]}` cannot be run: {error}", log=path, fix=fix) from None
         finally:
             self._log = before
         if code:
             how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
             raise StepFailedError(
-                f"`{shlex.join(words)[:200]}` ended with {how}", log=path, tail=_tail(path, TAIL_LINES), cure=cure
+                f"`{shlex.join(words)[:200]}` ended with {how}", log=path, tail=_tail(path, TAIL_LINES), fix=fix
             )
         return path
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from toolchain import locations, versions
 from toolchain.cache import Entry, content_key
+from toolchain.install_method import InstallMethod, routes, take
 from toolchain.machine import Machine
 from toolchain.progress import Progress
-from toolchain.routes import Route, routes, take
 from toolchain.versions import Versions
 
 ROUTE_VARIABLE = "LETTA_PULUMI_ROUTE"
@@ -23,7 +23,7 @@ _BUILT_FROM = (".go", ".mod", ".sum")
 class Installation:
     """Pulumi as one of the ways brings it."""
 
-    route: Route
+    route: InstallMethod
     entry: Entry
 
     @property
@@ -34,15 +34,15 @@ class Installation:
     @property
     def home(self) -> Path | None:
         """Folder with the plugins; None where they lie in the user's own Pulumi home."""
-        return self.entry.folder / "home" if self.route is Route.GO else None
+        return self.entry.folder / "home" if self.route is InstallMethod.GO else None
 
 
-def installation(route: Route, environ: Mapping[str, str] = os.environ) -> Installation:
+def installation(route: InstallMethod, environ: Mapping[str, str] = os.environ) -> Installation:
     """Give the place of an installation, there or not; another content of the sources is another place."""
     base = versions.FOLDER
     parts = [route, platform.system(), platform.machine()]
     files = [versions.FILE]
-    if route is Route.GO:
+    if route is InstallMethod.GO:
         files += [path for path in (base / "go").rglob("*") if path.suffix in _BUILT_FROM and path.is_file()]
     key = content_key(parts, files, base)
     return Installation(route=route, entry=Entry(locations.cache_home(environ) / f"toolchain-{key}"))
@@ -89,7 +89,7 @@ def _bring(
     from toolchain import go_modules, official
 
     def download() -> Installation:
-        found = installation(Route.OFFICIAL, environ)
+        found = installation(InstallMethod.OFFICIAL, environ)
         release = official.find_release(wanted.pulumi, machine, environ)
         progress.say(f"way: official release, because {release.url.rpartition('/')[0]} can be reached")
         found.entry.make(
@@ -100,7 +100,7 @@ def _bring(
         return found
 
     def build() -> Installation:
-        found = installation(Route.GO, environ)
+        found = installation(InstallMethod.GO, environ)
         progress.say("way: built from Go modules (once; 10 minutes on two processors, less with more)")
         cache = locations.cache_home(environ)
         go = go_modules.find_go(progress, wanted, cache, environ)

@@ -16,8 +16,8 @@ import httpx
 
 from toolchain import network
 from toolchain.failure import StepFailedError
+from toolchain.install_method import UnavailableError
 from toolchain.progress import Progress
-from toolchain.routes import UnavailableError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +62,7 @@ def bring(progress: Progress, release: Release, target: Path, wanted: Callable[[
     if found != release.sha256:
         raise StepFailedError(
             f"{release.url} has the checksum {found}, and {release.sha256} is the published one",
-            cure=["run it again", "the same again: do not use it, and ask who changes downloads on this network"],
+            fix=["run it again", "the same again: do not use it, and ask who changes downloads on this network"],
         )
     with tarfile.open(archive) as opened:
         for member in opened:

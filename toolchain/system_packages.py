@@ -21,7 +21,7 @@ def install(
     by_hand = f"as root: apt-get update && apt-get install {words}"
     if machine.why_no_packages:
         raise StepFailedError(
-            f"{words} must be installed ({why}), which is left to you: {machine.why_no_packages}", cure=[by_hand]
+            f"{words} must be installed ({why}), which is left to you: {machine.why_no_packages}", fix=[by_hand]
         )
     progress.say(f"installing Debian packages {words}: {why} ({OPT_OUT}=1 would leave that to you)")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -30,11 +30,11 @@ def install(
     # Another apt may run, for instance the nightly upgrade: wait for its lock.
     wait = ("-o", "DPkg::Lock::Timeout=300")
     with progress.step("apt-get update"):
-        progress.run(["apt-get", *wait, "update"], log="apt-update", environment=environment, cure=[by_hand])
+        progress.run(["apt-get", *wait, "update"], log="apt-update", environment=environment, fix=[by_hand])
     with progress.step(f"apt-get install {words}"):
         progress.run(
             ["apt-get", *wait, *keep, *recommends, "install", "--yes", *packages],
             log="apt-install",
             environment=environment,
-            cure=[by_hand],
+            fix=[by_hand],
         )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from otel.config_context import ClickHouse
 from otel.errors import ConfigurationError
-from otel.situation import ClickHouse
 
 TABLES = (
     "otel_traces",

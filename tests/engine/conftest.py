@@ -14,12 +14,12 @@ import pytest
 import tenacity
 from letta_client import Letta
 
-from tests.engine.deployment import Deployment
-from tests.support import canary
-from tests.support.checkout import clone
-from tests.support.clickhouse import ClickHouse
-from tests.support.llm import LanguageModel
-from tests.support.ports import reserved
+from testbed import canary
+from testbed.checkout import clone
+from testbed.clickhouse import ClickHouse
+from testbed.deployment import Deployment
+from testbed.llm import LanguageModel
+from testbed.ports import reserved
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - containers must reach it
 PORTS = ("apiPort", "otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort")

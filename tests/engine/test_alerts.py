@@ -19,32 +19,32 @@ import yaml
 
 import otel
 from otel.clickhouse import statements
-from otel.profiles import OFTEN
-from tests.support import collector, grafana, promtool, small_disk
-from tests.support.clickhouse import ClickHouse, Fault
-from tests.support.letta_telemetry import Telemetry
-from tests.support.otlp import Generator
-from tests.support.otlp_items import Signal
-from tests.support.promtool import Timeline, samples
+from otel.profiles import LOW_LATENCY
+from testbed import collector, grafana, promtool, small_disk
+from testbed.clickhouse import ClickHouse, Fault
+from testbed.letta_telemetry import Telemetry
+from testbed.otlp import Generator
+from testbed.otlp_items import Signal
+from testbed.promtool import Timeline, samples
 
 pytestmark = pytest.mark.engine
 
 RULES = Path(otel.__file__).with_name("alerts.yaml")
 PASSWORD = "pa$$word"
-QUICK = replace(otel.PROFILES["clickhouse"], batch=OFTEN)
+QUICK = replace(otel.PROFILES["clickhouse"], batch=LOW_LATENCY)
 # Room for about 130 of the spans that are sent here.
-SMALL = otel.Backlog(spans_per_second=10, span_bytes=1000, outage_seconds=10)
+SMALL = otel.QueueBudget(spans_per_second=10, span_bytes=1000, outage_seconds=10)
 PIPELINES = {Signal.TRACES: "spans", Signal.METRICS: "metric_points", Signal.LOGS: "log_records"}
 
 
 class Watched:
     """A collector with a profile's own configuration, which is sent to and scraped."""
 
-    def __init__(self, running: collector.Collector, generator: Generator, place: otel.Place) -> None:
+    def __init__(self, running: collector.Collector, generator: Generator, layout: otel.ListenLayout) -> None:
         self.running, self._generator = running, generator
-        self.queues = Path(place.queue_directory)
-        self.otlp = f"http://127.0.0.1:{place.http_port}"
-        self._metrics = f"http://127.0.0.1:{place.metrics_port}/metrics"
+        self.queues = Path(layout.queue_directory)
+        self.otlp = f"http://127.0.0.1:{layout.http_port}"
+        self._metrics = f"http://127.0.0.1:{layout.metrics_port}/metrics"
 
     def send(
         self, signal: Signal = Signal.TRACES, *, count: int = 50, padding: int = 600, patience: float = 30.0
@@ -80,21 +80,21 @@ def watched(
     disk: int | None = None,
     **composed: Any,
 ) -> Iterator[Watched]:
-    with collector.place(folder) as place, ExitStack() as held:
+    with collector.layout(folder) as layout, ExitStack() as held:
         if disk is not None:
-            held.enter_context(small_disk.small_disk(Path(place.queue_directory), disk))
+            held.enter_context(small_disk.small_disk(Path(layout.queue_directory), disk))
         for name in otel.secret_names(profile):
             (folder / "secrets" / name).write_text(otel.secret_file(PASSWORD))
-        configuration = otel.compose(profile, place=place, destinations=destinations, **composed)
+        configuration = otel.compose(profile, layout=layout, destinations=destinations, **composed)
         running = collector.Collector(
             collector.program(),
             yaml.safe_load(otel.render(configuration)),
             folder=folder,
-            health=f"http://127.0.0.1:{place.health_port}",
+            health=f"http://127.0.0.1:{layout.health_port}",
         )
         held.enter_context(running)
-        generator = held.enter_context(Generator(f"127.0.0.1:{place.grpc_port}", run="alerts"))
-        yield Watched(running, generator, place)
+        generator = held.enter_context(Generator(f"127.0.0.1:{layout.grpc_port}", run="alerts"))
+        yield Watched(running, generator, layout)
         # What is in its queue is of no interest any more.
         running.kill()
 
@@ -130,7 +130,7 @@ def test_a_backend_that_does_not_answer_is_noticed_from_the_first_to_the_last(
     tmp_path: Path, clickhouse: ClickHouse
 ) -> None:
     timeline = Timeline()
-    with watched(tmp_path, QUICK, to(clickhouse), backlog=SMALL) as one:
+    with watched(tmp_path, QUICK, to(clickhouse), queue_budget=SMALL) as one:
         for signal in Signal:
             one.send(signal)
         timeline.show(one.scrape_when(all_sent), minutes=20)
@@ -229,7 +229,7 @@ def test_signals_that_a_backend_refuses_for_good_are_noticed(tmp_path: Path) -> 
     timeline = Timeline()
     with refusing() as address:
         destinations = otel.Destinations(signoz=otel.SigNoz(endpoint=address))
-        with watched(tmp_path, replace(otel.PROFILES["signoz"], batch=OFTEN), destinations) as one:
+        with watched(tmp_path, replace(otel.PROFILES["signoz"], batch=LOW_LATENCY), destinations) as one:
             timeline.show(one.scrape(), minutes=6)
             timeline.expect(set())
             one.send()

@@ -13,7 +13,7 @@ import pytest
 
 import otel
 from otel.example import example
-from tests.support.collector import program
+from testbed.collector import program
 
 pytestmark = pytest.mark.engine
 
@@ -80,14 +80,14 @@ def test_the_image_refuses_a_key_that_it_does_not_know(
 def test_each_version_accepts_each_profiles_configuration(
     tmp_path: Path, profile: otel.Profile, version: str
 ) -> None:
-    code, printed = _judged(tmp_path, example(profile, version=version, place=_place(tmp_path)), version)
+    code, printed = _judged(tmp_path, example(profile, version=version, layout=_place(tmp_path)), version)
 
     assert code == 0, printed
 
 
 @pytest.mark.parametrize("version", otel.VERSIONS)
 def test_each_version_refuses_a_key_that_it_does_not_know(tmp_path: Path, version: str) -> None:
-    text = example(otel.PROFILES["clickhouse-prod"], version=version, place=_place(tmp_path))
+    text = example(otel.PROFILES["clickhouse-prod"], version=version, layout=_place(tmp_path))
 
     code, printed = _judged(tmp_path, text.replace("check_interval:", "chekc_interval:"), version)
 
@@ -95,8 +95,8 @@ def test_each_version_refuses_a_key_that_it_does_not_know(tmp_path: Path, versio
     assert "chekc_interval" in printed
 
 
-def _place(folder: Path) -> otel.Place:
-    return otel.Place(
+def _place(folder: Path) -> otel.ListenLayout:
+    return otel.ListenLayout(
         data_directory=str(folder / "data"),
         secrets_directory=str(folder / "secrets"),
         log_directory=str(folder / "logs"),

@@ -15,14 +15,14 @@ from typing import Any
 import clickhouse_connect
 import pytest
 
-from tests.support.certificates import Authority
-from tests.support.clickhouse import ClickHouse, Fault
-from tests.support.clickhouse_rows import stored
-from tests.support.collector import Collector, program
-from tests.support.datadog import Datadog
-from tests.support.otlp import Generator, Report
-from tests.support.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
-from tests.support.ports import reserved
+from testbed.certificates import Authority
+from testbed.clickhouse import ClickHouse, Fault
+from testbed.clickhouse_rows import stored
+from testbed.collector import Collector, program
+from testbed.datadog import Datadog
+from testbed.otlp import Generator, Report
+from testbed.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
+from testbed.ports import reserved
 
 pytestmark = pytest.mark.engine
 

@@ -14,9 +14,9 @@ import pytest
 
 import otel
 import otel.clickhouse
+from testbed.clickhouse import ClickHouse, Fault
+from testbed.stoppable_server import StoppableServer
 from tests.engine.conftest import EVERYWHERE
-from tests.support.clickhouse import ClickHouse, Fault
-from tests.support.stoppable_server import StoppableServer
 
 pytestmark = pytest.mark.engine
 

@@ -21,12 +21,12 @@ import pytest
 import tenacity
 
 import otel
-from tests.support import spans
-from tests.support.clickhouse import ClickHouse
-from tests.support.collector import program
-from tests.support.otlp import Generator, Report
-from tests.support.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
-from tests.support.ports import reserved
+from testbed import spans
+from testbed.clickhouse import ClickHouse
+from testbed.collector import program
+from testbed.otlp import Generator, Report
+from testbed.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
+from testbed.ports import reserved
 from toolchain import locations
 
 pytestmark = pytest.mark.engine

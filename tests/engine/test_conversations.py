@@ -8,10 +8,10 @@ import httpx
 import pytest
 from letta_client import AuthenticationError, Letta
 
+from testbed import spans as exported
+from testbed.deployment import Deployment
+from testbed.llm import LanguageModel
 from tests.engine.conftest import eventually, new_agent, reply_of
-from tests.engine.deployment import Deployment
-from tests.support import spans as exported
-from tests.support.llm import LanguageModel
 
 pytestmark = pytest.mark.engine
 

@@ -13,11 +13,11 @@ import pytest
 
 import otel
 from otel.clickhouse import statements
-from tests.support import grafana
-from tests.support.clickhouse import ClickHouse
-from tests.support.collector import Collector, program
-from tests.support.letta_telemetry import ERROR, OK, Attributes, Telemetry, exception, trace_id
-from tests.support.ports import reserved
+from testbed import grafana
+from testbed.clickhouse import ClickHouse
+from testbed.collector import Collector, program
+from testbed.letta_telemetry import ERROR, OK, Attributes, Telemetry, exception, trace_id
+from testbed.ports import reserved
 
 pytestmark = pytest.mark.engine
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from testbed.deployment import Deployment
 from tests.engine.conftest import NewDeployment
-from tests.engine.deployment import Deployment
 
 pytestmark = pytest.mark.engine
 

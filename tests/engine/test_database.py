@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 import docker
 import pytest
 
+from testbed.deployment import Container, Deployment
 from tests.engine.conftest import eventually
-from tests.engine.deployment import Container, Deployment
 
 pytestmark = pytest.mark.engine
 

@@ -13,8 +13,8 @@ import pulumi
 import pytest
 
 from runtime import hooks
+from testbed.deployment import Container
 from tests.engine.conftest import eventually
-from tests.engine.deployment import Container
 
 pytestmark = pytest.mark.engine
 
@@ -26,11 +26,11 @@ Start = Callable[[Hook, str], Container]
 
 
 def job() -> Hook:
-    return hooks.watch(JOB, is_job=True, seconds=LONG, waits_for=None)
+    return hooks.follow_startup(JOB, is_job=True, seconds=LONG, startup_gate=None)
 
 
 def waiting(*, seconds: int) -> Hook:
-    return hooks.watch("test-service", is_job=False, seconds=seconds, waits_for=JOB)
+    return hooks.follow_startup("test-service", is_job=False, seconds=seconds, startup_gate=JOB)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from testbed.deployment import Deployment
 from tests.engine.conftest import eventually
-from tests.engine.deployment import Deployment
 
 pytestmark = pytest.mark.engine
 

@@ -16,8 +16,8 @@ import docker.errors
 import pytest
 
 from components import nginx
+from testbed.deployment import Container
 from tests.engine.conftest import eventually
-from tests.engine.deployment import Container
 
 pytestmark = pytest.mark.engine
 

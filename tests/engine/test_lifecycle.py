@@ -7,9 +7,9 @@ import json
 import pytest
 from letta_client import Letta
 
+from testbed.checkout import clone
+from testbed.deployment import Deployment
 from tests.engine.conftest import eventually, new_agent
-from tests.engine.deployment import Deployment
-from tests.support.checkout import clone
 
 pytestmark = pytest.mark.engine
 

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 import otel
-from tests.support.losses import stories
-from tests.support.losses.accounts import Account
-from tests.support.losses.log_lines import LINES
-from tests.support.losses.rig import Rig, in_memory
-from tests.support.losses.stories import Story
+from testbed.losses import stories
+from testbed.losses.accounts import Account
+from testbed.losses.log_lines import LINES
+from testbed.losses.rig import Rig, in_memory
+from testbed.losses.stories import Story
 
 pytestmark = pytest.mark.engine
 
 SECONDS = 1.0
-OFTEN = otel.PROFILES["clickhouse-dev"].batch
+LOW_LATENCY = otel.PROFILES["clickhouse-dev"].batch
 TOGETHER = 3
 
 
@@ -35,7 +35,7 @@ class Case:
     rig: dict[str, Any] = field(default_factory=dict)
 
     def tell(self, folder: Path) -> tuple[Account, ...]:
-        profile = replace(otel.PROFILES[self.profile], batch=OFTEN)
+        profile = replace(otel.PROFILES[self.profile], batch=LOW_LATENCY)
         with Rig(profile, folder=folder, **self.rig) as rig:
             self.story(rig, SECONDS)
             return rig.settle()
@@ -49,9 +49,9 @@ CASES = {
     "other settings": Case(story=stories.reconfigure),
     "upgrade": Case(story=stories.upgrade, rig={"version": "0.96.0"}),
     # The old version's queue takes ten requests then, of which more wait.
-    "downgrade": Case(story=stories.downgrade, rig={"backlog": otel.Backlog(outage_seconds=10)}),
+    "downgrade": Case(story=stories.downgrade, rig={"backlog": otel.QueueBudget(outage_seconds=10)}),
     "downgrade for SigNoz": Case(
-        story=stories.downgrade, profile="signoz", rig={"backlog": otel.Backlog(outage_seconds=10)}
+        story=stories.downgrade, profile="signoz", rig={"backlog": otel.QueueBudget(outage_seconds=10)}
     ),
     "there and back": Case(story=stories.there_and_back),
     "refused downgrade": Case(story=stories.refused_downgrade),
@@ -63,9 +63,9 @@ CASES = {
     ),
     "Datadog away": Case(story=stories.datadog_away, profile="clickhouse-prod"),
     "lost answers": Case(story=stories.lost_answers),
-    "full queue": Case(story=stories.full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}),
+    "full queue": Case(story=stories.full_queue, rig={"backlog": otel.QueueBudget(outage_seconds=1)}),
     "restart with a full queue": Case(
-        story=stories.restart_with_a_full_queue, rig={"backlog": otel.Backlog(outage_seconds=1)}
+        story=stories.restart_with_a_full_queue, rig={"backlog": otel.QueueBudget(outage_seconds=1)}
     ),
     "full disk": Case(story=stories.full_disk, rig=ON_A_DISK),
     "full disk and kill": Case(story=stories.full_disk_and_kill, rig=ON_A_DISK),

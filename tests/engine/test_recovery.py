@@ -12,9 +12,9 @@ import psutil
 import pytest
 from letta_client import Letta
 
+from testbed.deployment import Container, Deployment
 from tests.engine.conftest import eventually, new_agent, reply_of
-from tests.engine.deployment import Container, Deployment
-from toolchain.engine import start_daemon
+from toolchain.docker_daemon import start_daemon
 
 pytestmark = pytest.mark.engine
 

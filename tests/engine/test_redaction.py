@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import otel
+from testbed.collector import Collector, layout, program
 from tests.engine.conftest import eventually
-from tests.support.collector import Collector, place, program
 
 pytestmark = pytest.mark.engine
 
@@ -86,8 +86,8 @@ def span() -> dict[str, Any]:
 
 def written(folder: Path, redaction: otel.Redaction, version: str) -> str:
     """Send the span to a collector, and give what it wrote."""
-    with place(folder) as here:
-        configuration = otel.compose(otel.PROFILES["file-dev"], version=version, redaction=redaction, place=here)
+    with layout(folder) as here:
+        configuration = otel.compose(otel.PROFILES["file-dev"], version=version, redaction=redaction, layout=here)
         with Collector(
             program(version),
             yaml.safe_load(otel.render(configuration)),

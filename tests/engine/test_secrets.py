@@ -12,17 +12,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from tests.engine.deployment import Deployment
-from tests.support import canary
-from tests.support.canary_channels import (
-    ContainerLogs,
-    Files,
-    ImageLayers,
-    Inspections,
-    Processes,
-    ProcessWatch,
-    Text,
-)
+from testbed import canary
+from testbed.canary_channels import ContainerLogs, Files, ImageLayers, Inspections, Processes, ProcessWatch, Text
+from testbed.deployment import Deployment
 
 pytestmark = pytest.mark.engine
 

@@ -12,13 +12,13 @@ import letta_client
 import pytest
 from letta_client import Letta
 
+from testbed import canary
+from testbed.clickhouse import ClickHouse, Fault
+from testbed.clickhouse_rows import stored
+from testbed.deployment import Deployment
+from testbed.otlp import Generator, Report
+from testbed.otlp_items import Signal
 from tests.engine.conftest import EVERYWHERE, NewDeployment, eventually, new_agent
-from tests.engine.deployment import Deployment
-from tests.support import canary
-from tests.support.clickhouse import ClickHouse, Fault
-from tests.support.clickhouse_rows import stored
-from tests.support.otlp import Generator, Report
-from tests.support.otlp_items import Signal
 
 pytestmark = pytest.mark.engine
 

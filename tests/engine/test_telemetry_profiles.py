@@ -16,16 +16,16 @@ import pytest
 from letta_client import Letta
 
 import otel
+from testbed import canary, spans
+from testbed.certificates import Authority
+from testbed.clickhouse import ClickHouse
+from testbed.datadog import Datadog
+from testbed.datadog_payloads import Log, Span
+from testbed.deployment import Deployment
+from testbed.forwarder import Forwarder
+from testbed.losses.backends import InSigNoz
+from testbed.otlp_items import Signal
 from tests.engine.conftest import EVERYWHERE, NewDeployment, eventually, new_agent
-from tests.engine.deployment import Deployment
-from tests.support import canary, spans
-from tests.support.certificates import Authority
-from tests.support.clickhouse import ClickHouse
-from tests.support.datadog import Datadog
-from tests.support.datadog_payloads import Log, Span
-from tests.support.forwarder import Forwarder
-from tests.support.losses.backends import InSigNoz
-from tests.support.otlp_items import Signal
 
 pytestmark = pytest.mark.engine
 

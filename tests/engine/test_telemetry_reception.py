@@ -9,10 +9,10 @@ import httpx
 import pytest
 from letta_client import Letta
 
+from testbed import canary, spans
+from testbed.deployment import Deployment
 from tests.engine.conftest import NewDeployment, eventually
-from tests.engine.deployment import Deployment
 from tests.engine.test_secrets import channels
-from tests.support import canary, spans
 
 pytestmark = pytest.mark.engine
 

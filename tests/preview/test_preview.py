@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.checkout import ROOT, clone
+from testbed.checkout import clone
 from toolchain.environment import shell_environment
+from toolchain.locations import ROOT
 
 pytestmark = pytest.mark.preview
 

@@ -14,9 +14,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from toolchain import pulumi, versions
+from toolchain.install_method import InstallMethod
 from toolchain.machine import detect
 from toolchain.progress import Progress
-from toolchain.routes import Route
 
 pytestmark = pytest.mark.preview
 
@@ -65,7 +65,7 @@ def test_the_release_of_the_official_host_installs_and_pulumi_downloads_its_plug
 
     found = pulumi.ensure(Progress(lines.append, logs=tmp_path / "logs"), machine, environ)
 
-    assert found.route is Route.OFFICIAL
+    assert found.route is InstallMethod.OFFICIAL
     said = subprocess.run(
         [shutil.which("pulumi", path=found.programs) or "", "version"],
         env={**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},

@@ -16,9 +16,8 @@ from pulumi.runtime import settings as runtime_settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mocks
 
-from tests.support.certificates import Authority
-
-ROOT = Path(__file__).parents[2]
+from testbed.certificates import Authority
+from toolchain.locations import ROOT
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"

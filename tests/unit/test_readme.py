@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from operations import endpoints
+from operations.deploy import summary
 from settings import load
 from settings.model import SECRET_KEYS, Settings
+from toolchain.locations import ROOT
 
 pytestmark = pytest.mark.unit
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = tuple(sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]))
 SHELL = ("sh", "bash", "console")
@@ -29,13 +29,16 @@ COVERED = {
     "make test": (".ci/run", "make test"),
     "make down": ("tests/engine/test_data_services.py", 'deployment.make("down", "YES=1")'),
     "make toolchain": ("tests/engine/test_lifecycle.py", 'make("toolchain")'),
-    "make env": ("tests/engine/deployment.py", "make -s env"),
-    "make status": ("tests/unit/test_operations_doctor.py", "def test_the_status_"),
-    "make doctor": ("tests/unit/test_operations_doctor.py", "def test_every_finding_that_is_broken_has_a_cure"),
-    "make traces": ("tests/unit/test_operations_traces.py", "def test_only_the_last_traces_are_shown"),
-    "make clean": ("tests/unit/test_operations_clean.py", "def test_only_our_images_"),
-    "make docs": ("tests/unit/test_operations_doctor.py", "def test_stale_pages_are_named"),
-    "make refresh-packages": ("tests/unit/test_operations_doctor.py", "def test_refreshing_packages_"),
+    "make env": ("testbed/deployment.py", "make -s env"),
+    "make status": ("tests/unit/operations/checks/test_checks.py", "def test_the_status_"),
+    "make doctor": (
+        "tests/unit/operations/checks/test_checks.py",
+        "def test_every_finding_that_is_broken",
+    ),
+    "make traces": ("tests/unit/operations/verbs/test_traces.py", "def test_only_the_last_traces_are_shown"),
+    "make clean": ("tests/unit/operations/verbs/test_clean.py", "def test_only_our_images_"),
+    "make docs": ("tests/unit/operations/checks/test_checks.py", "def test_stale_pages_are_named"),
+    "make refresh-packages": ("tests/unit/operations/checks/test_checks.py", "def test_refreshing_packages_"),
     "make benchmark": ("Makefile", "-m benchmarks"),
     "make help": ("tests/unit/test_readme.py", "def test_make_help_lists_every_verb"),
     "pulumi up": ("tests/engine/test_lifecycle.py", '"up", "--yes"'),
@@ -44,13 +47,13 @@ COVERED = {
         "tests/engine/test_lifecycle.py",
         '"refresh", "--preview-only", "--expect-no-changes"',
     ),
-    "pulumi stack output": ("tests/engine/deployment.py", '"stack", "output"'),
+    "pulumi stack output": ("testbed/deployment.py", '"stack", "output"'),
     "pulumi stack init": ("tests/engine/conftest.py", '"stack", "init"'),
-    "pulumi config set --secret": ("tests/engine/deployment.py", '"config", "set", "--secret"'),
+    "pulumi config set --secret": ("testbed/deployment.py", '"config", "set", "--secret"'),
     "pulumi config set": ("tests/preview/test_preview.py", '"config", "set", full'),
     # Only taken away again what was set; Pulumi's own, on the stack file.
     "pulumi config rm": ("settings/problems.py", "pulumi config rm"),
-    "pulumi cancel": ("operations/preparation.py", '"cancel", "--yes"'),
+    "pulumi cancel": ("operations/deploy/preflight.py", '"cancel", "--yes"'),
 }
 # Values that stand for something of the reader's.
 PLACES = ("../letta", "/path/ca.pem", "REFERENCE")
@@ -167,7 +170,7 @@ def test_settings_that_the_readme_sets_exist_and_take_the_value(command: str) ->
 
 
 def test_the_first_request_is_what_make_up_prints() -> None:
-    printed = endpoints.snippets({"apiUrl": "http://localhost:8283"}, root=Path("ROOT"), stack="dev")
+    printed = summary.snippets({"apiUrl": "http://localhost:8283"}, root=Path("ROOT"), stack="dev")
     # The reader of the README is in the clone, where neither folder nor usual stack need be said.
     assert printed.replace(" -C ROOT", "").replace("env STACK=dev", "env") in README
 

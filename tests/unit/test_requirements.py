@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from operations import locks
-from operations.failure import OperationError
+from development import dependency_locks
+from operations.console.errors import OperationError
+from toolchain.locations import ROOT
 
 pytestmark = pytest.mark.unit
 
-ROOT = Path(__file__).parents[2]
 DEPLOYING = (ROOT / "requirements.lock").read_text()
 TESTING = (ROOT / "requirements-dev.lock").read_text()
-PRODUCT = ("components", "operations", "otel", "runtime", "settings", "toolchain")
-OURS = {*PRODUCT, "tests", "benchmarks"}
+PRODUCT = ("components", "development", "operations", "otel", "runtime", "settings", "toolchain")
+OURS = {*PRODUCT, "catalogue", "tests", "testbed", "benchmarks"}
 
 
 def packages(lock: str) -> dict[str, str]:
@@ -32,7 +32,7 @@ def packages(lock: str) -> dict[str, str]:
 
 def imported() -> Iterator[tuple[str, Path]]:
     """Give each module from elsewhere that the product imports, with the file that does."""
-    files = [ROOT / "__main__.py", *(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))]
+    files = [*ROOT.glob("*.py"), *(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -85,7 +85,7 @@ def test_a_verb_that_deploys_brings_only_what_it_needs() -> None:
 
 
 def test_locks_carry_hashes_and_no_addresses() -> None:
-    command = locks.compile_command("requirements.in", "requirements.lock", upgrade=False)
+    command = dependency_locks.compile_command("requirements.in", "requirements.lock", upgrade=False)
     assert {"--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--universal"} <= set(command)
     assert "--upgrade" not in command
 
@@ -93,5 +93,5 @@ def test_locks_carry_hashes_and_no_addresses() -> None:
 def test_requirements_without_a_solution_are_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "requirements.in").write_text("-r not-there.in\n")
     with pytest.raises(OperationError, match="uv found no set of versions") as raised:
-        locks.lock(tmp_path, os.environ, upgrade=False)
+        dependency_locks.lock(tmp_path, os.environ, upgrade=False)
     assert "requirements.in" in str(raised.value)

@@ -1,0 +1,55 @@
+"""The command line of `python -m development`: what people who change the project run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from development import dependency_locks, generated_docs
+from operations.console.errors import OperationError
+from toolchain.locations import ROOT
+
+app = typer.Typer(
+    name="development",
+    help="Refresh what is generated or pinned in this project.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when something is stale.")] = False,
+) -> None:
+    """Write the generated pages of docs/ anew."""
+    if not generated_docs.docs(check=check):
+        raise typer.Exit(1)
+
+
+@app.command()
+def lock(
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest versions allowed.")] = False,
+) -> None:
+    """Write requirements*.lock anew from requirements*.in."""
+    changed = dependency_locks.lock(ROOT, os.environ, upgrade=upgrade)
+    print(f"changed: {', '.join(changed)}" if changed else "nothing changed")
+
+
+@app.command()
+def refresh_packages() -> None:
+    """Let the images take the newest Debian packages at the next `up`."""
+    path = dependency_locks.refresh_packages(ROOT, datetime.now(UTC).date())
+    print(f"{path.relative_to(ROOT)} is of today; the next `make up` builds the images with today's packages")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except OperationError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,61 @@
+"""Refreshes what is pinned: the Python locks, and the date that makes images resolve Debian packages anew."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from operations.console.errors import OperationError
+
+PYTHON_VERSION = "3.11"
+REFRESHED = Path("images") / "refreshed"
+_LOCKED = ("requirements", "requirements-dev")
+
+
+def compile_command(source: str, target: str, *, upgrade: bool) -> list[str]:
+    """Give the command that locks one file; hashes yes, addresses no: they are the machine's business."""
+    return [
+        str(Path(sys.executable).parent / "uv"),
+        *("pip", "compile", "--quiet", "--universal", "--python-version", PYTHON_VERSION, "--generate-hashes"),
+        *("--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate"),
+        *(["--upgrade"] if upgrade else []),
+        *("--output-file", target, source),
+    ]
+
+
+def lock(root: Path, environment: Mapping[str, str], *, upgrade: bool) -> tuple[str, ...]:
+    """Write the locks anew; versions stay unless they must change, or `upgrade` is given.
+
+    Returns:
+        The files that changed.
+
+    Raises:
+        OperationError: when there is no solution.
+    """
+    changed = []
+    for name in _LOCKED:
+        path = root / f"{name}.lock"
+        before = path.read_bytes() if path.exists() else b""
+        command = compile_command(f"{name}.in", path.name, upgrade=upgrade)
+        done = subprocess.run(
+            command, cwd=root, env=dict(environment), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise OperationError(
+                f"uv found no set of versions:\n{done.stderr.strip()}",
+                where=str(root / f"{name}.in"),
+                fix=["mend the requirement that it names"],
+            )
+        if path.read_bytes() != before:
+            changed.append(path.name)
+    return tuple(changed)
+
+
+def refresh_packages(root: Path, today: date) -> Path:
+    """Write the date from which on Debian's packages are to be taken; the next `up` builds images with them."""
+    path = root / REFRESHED
+    path.write_text(f"{today.isoformat()}\n", encoding="utf-8")
+    return path

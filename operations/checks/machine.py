@@ -1,0 +1,151 @@
+"""Looks at the machine and its engine: reachable, disk, memory, processors, ports, clock.
+
+`make up` runs the quick ones before it changes anything, `make doctor` all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from operations.checks import ports
+from operations.checks.result import Check, broken, note, ok, unknown
+from operations.console.terminal import size
+from operations.engine.protocol import Container, Engine, EngineFacts
+from operations.stack.checkout import StackFile
+
+GB = 1_000_000_000
+DISK_REFUSED = 2 * GB
+"""Free bytes below which not even an update of a built stack is safe to start."""
+DISK_WANTED = 10 * GB
+"""Free bytes for a first `up`: images, build cache and, where they must be built, the tools."""
+MEMORY_REFUSED = 1_500_000_000
+"""Bytes below which the server alone does not start."""
+OLDEST_ENGINE = (20, 10)
+CLOCK_TOLERANCE_SECONDS = 30.0
+_SERVICES: Mapping[str, int] = {"postgres": 512, "redis": 128, "letta": 1536, "nginx": 64, "collector": 256}
+
+
+def engine_check(engine: Engine | None, facts: EngineFacts | None, why: str = "") -> Check:
+    """Look whether an engine answers, and whether it is new enough."""
+    if engine is None or facts is None:
+        return broken(
+            "engine",
+            f"no Docker engine answers{': ' + why if why else ''}",
+            "start Docker Desktop, or `systemctl start docker`",
+            "none there: `make toolchain` installs it on Debian as root; elsewhere see Docker's own instructions",
+            "permission denied: join the group: `sudo usermod -aG docker $USER`, then log in again",
+        )
+    said = f"{facts.version} at {engine.address}, {facts.storage_driver}, {facts.operating_system}"
+    numbers = tuple(int(part) for part in facts.version.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_ENGINE:
+        return broken("engine", said, "update Docker: at least 20.10 is needed")
+    return ok("engine", said)
+
+
+def disk_check(name: str, path: Path, *, free: int | None = None) -> Check:
+    """Look at the free space where `path` is, or its nearest folder that exists."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    free = shutil.disk_usage(path).free if free is None else free
+    said = f"{size(free)} free at {path}"
+    fix = ("`make clean`, `docker system df`, or a larger disk",)
+    if free < DISK_REFUSED:
+        return broken(name, f"{said}; at least {size(DISK_REFUSED)} are needed", *fix)
+    if free < DISK_WANTED:
+        return note(name, f"{said}; a first `make up` wants {size(DISK_WANTED)}", *fix)
+    return ok(name, said)
+
+
+def memory_check(stack_file: StackFile, total: int, available: int | None) -> Check:
+    """Compare the engine's memory with what the stack's services may take."""
+    limits = sum(stack_file.number(f"{name}MemoryMb", default) for name, default in _SERVICES.items())
+    replicas = stack_file.number("lettaReplicas", 1) - 1
+    limits += replicas * stack_file.number("lettaMemoryMb", _SERVICES["letta"])
+    wanted = limits * 1024 * 1024
+    said = f"{size(total)}{f', {size(available)} available' if available is not None else ''}"
+    if total < MEMORY_REFUSED:
+        return broken(
+            "memory", f"{said}; at least {size(MEMORY_REFUSED)} are needed", "give the engine more memory"
+        )
+    if total < wanted:
+        return note(
+            "memory",
+            f"{said}; the services' limits add up to {size(wanted)}",
+            "give the engine more, or lower the `…MemoryMb` settings",
+        )
+    return ok("memory", f"{said}; the services' limits add up to {size(wanted)}")
+
+
+def available_memory() -> int | None:
+    """Give the memory of this machine that programs could take now, in bytes."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def cpu_check(count: int) -> Check:
+    """Look at the number of processors of the engine."""
+    if count < 2:
+        return note("cpu", f"{count}; builds and starts are slow", "two or more are pleasant")
+    return ok("cpu", str(count))
+
+
+def port_checks(
+    stack_file: StackFile, containers: Collection[Container], *, local: bool = True
+) -> tuple[Check, ...]:
+    """Look who holds the ports of the stack."""
+    found = ports.check(stack_file.stack, ports.wanted_ports(stack_file), containers, local=local)
+    checks: list[Check] = []
+    for finding in found:
+        wanted = finding.wanted
+        name = f"port {wanted.port}"
+        if finding.state in {ports.PortState.TAKEN, ports.PortState.UNUSABLE}:
+            verb = "is held by" if finding.state is ports.PortState.TAKEN else "cannot be used:"
+            detail = f"{wanted.address}:{wanted.port} ({wanted.key}) {verb} {finding.holder}"
+            checks.append(broken(name, detail, *finding.fix))
+        else:
+            by = f"this stack's {finding.holder}" if finding.state is ports.PortState.OURS else "free"
+            checks.append(ok(name, f"{wanted.key}: {by}"))
+    return tuple(checks)
+
+
+def clock_check(now: datetime, others: Sequence[tuple[str, datetime]]) -> Check:
+    """Compare the clock with others; a wrong one breaks TLS, signatures and the order of traces."""
+    if not others:
+        return unknown("clock", "nothing to compare it with")
+    who, time = max(others, key=lambda other: abs((now - other[1]).total_seconds()))
+    off = (now - time).total_seconds()
+    if abs(off) > CLOCK_TOLERANCE_SECONDS:
+        return broken(
+            "clock",
+            f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} {who}",
+            "set it: `timedatectl set-ntp true`; with Docker Desktop or WSL after sleep: restart it",
+        )
+    return ok("clock", f"within {CLOCK_TOLERANCE_SECONDS:.0f} s of {', '.join(name for name, _ in others)}")
+
+
+def engine_time(facts: EngineFacts) -> datetime | None:
+    """Read the engine's clock, which in a virtual machine is not this one."""
+    text = facts.time
+    head, dot, fraction = text.partition(".")
+    if dot:
+        # Nanoseconds are more than Python reads.
+        zone = "Z" if text.endswith("Z") else fraction[-6:]
+        text = head + zone
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def quick(stack_file: StackFile, engine: Engine | None, folders: Mapping[str, Path]) -> tuple[Check, ...]:
+    """Run what `make up` wants to know before it changes anything; works without an engine, too."""
+    containers = engine.containers() if engine else ()
+    local = engine is None or engine.is_local
+    return (
+        *port_checks(stack_file, containers, local=local),
+        *(disk_check(f"disk ({name})", path) for name, path in folders.items()),
+    )

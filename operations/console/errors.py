@@ -1,0 +1,28 @@
+"""The one error that operations raise on purpose: what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class OperationError(Exception):
+    """Something a person can act on. Its text never holds a secret value.
+
+    Args:
+        problem: one sentence on what is wrong.
+        where: stack, key, file or container it is about.
+        cure: what to do, one step (often a command) per line.
+    """
+
+    def __init__(self, problem: str, *, where: str = "", fix: Sequence[str] = ()) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = where
+        self.fix = tuple(fix)
+
+    def __str__(self) -> str:
+        lines = [self.problem]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        lines += [f"  {'do:' if number == 0 else '   '}    {step}" for number, step in enumerate(self.fix)]
+        return "\n".join(lines)

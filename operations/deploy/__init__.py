@@ -1,0 +1,1 @@
+"""The stages of `make up`: preflight, readiness, telemetry probe, summary."""

@@ -1,0 +1,302 @@
+"""A Docker engine reached through the Docker SDK; implements `operations.engine.protocol.Engine`."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import docker
+import docker.errors
+import docker.types
+import docker.utils
+import requests.exceptions
+
+import catalogue
+from operations.engine.protocol import (
+    BuildRecord,
+    Container,
+    EngineFacts,
+    EngineUnreachableError,
+    Image,
+    Inspection,
+    Network,
+    Published,
+    Volume,
+)
+
+TIMEOUT_SECONDS = 60
+COLLECTOR_USER = "10005:10005"
+"""Owner of the files that the collector writes; nobody else may read them."""
+_HEALTH = re.compile(r"\((healthy|unhealthy|health: starting)\)$")
+
+
+def parse_container(raw: Mapping[str, Any]) -> Container:
+    """Read an entry of the engine's list of containers."""
+    found = _HEALTH.search(raw.get("Status") or "")
+    attached: Mapping[str, str] = raw.get("Labels") or {}
+    return Container(
+        id=raw["Id"],
+        name=(raw.get("Names") or ["/" + raw["Id"][:12]])[0].removeprefix("/"),
+        image=raw.get("Image") or "",
+        image_id=raw.get("ImageID") or "",
+        state=raw["State"],
+        health=found[1].removeprefix("health: ") if found else None,
+        status=raw.get("Status") or "",
+        stack=attached.get(catalogue.STACK_LABEL),
+        service=attached.get(catalogue.SERVICE_LABEL),
+        published=tuple(
+            Published(address=port.get("IP", ""), port=port["PublicPort"], internal=port["PrivatePort"])
+            for port in raw.get("Ports") or []
+            if port.get("PublicPort") and port.get("Type", "tcp") == "tcp"
+        ),
+        labels=tuple(sorted(attached.items())),
+    )
+
+
+def parse_inspection(raw: Mapping[str, Any]) -> Inspection:
+    """Read the engine's description of a container."""
+    host: Mapping[str, Any] = raw.get("HostConfig") or {}
+    return Inspection(
+        is_job=(host.get("RestartPolicy") or {}).get("Name") in {"", "no", None},
+        exit_code=raw["State"].get("ExitCode", 0),
+        restarts=raw.get("RestartCount", 0),
+        memory_limit=host.get("Memory") or 0,
+        error=raw["State"].get("Error") or "",
+    )
+
+
+def parse_memory(raw: Mapping[str, Any]) -> int | None:
+    """Read the memory in use from the engine's statistics, without the file cache (cgroup 1 and 2)."""
+    memory: Mapping[str, Any] = raw.get("memory_stats") or {}
+    if "usage" not in memory:
+        return None
+    details: Mapping[str, int] = memory.get("stats") or {}
+    cache = details.get("inactive_file", details.get("total_inactive_file", 0))
+    return max(int(memory["usage"]) - int(cache), 0)
+
+
+def parse_facts(raw: Mapping[str, Any]) -> EngineFacts:
+    """Read the engine's description of itself."""
+    registries: Mapping[str, Any] = raw.get("RegistryConfig") or {}
+    urls = [*(registries.get("Mirrors") or []), raw.get("IndexServerAddress") or ""]
+    return EngineFacts(
+        version=raw.get("ServerVersion") or "",
+        operating_system=raw.get("OperatingSystem") or "",
+        storage_driver=raw.get("Driver") or "",
+        root=raw.get("DockerRootDir") or "",
+        cpus=raw.get("NCPU") or 0,
+        memory=raw.get("MemTotal") or 0,
+        time=raw.get("SystemTime") or "",
+        registry_hosts=tuple(dict.fromkeys(host for url in urls if (host := urlsplit(url).hostname))),
+        warnings=tuple(raw.get("Warnings") or ()),
+    )
+
+
+def parse_build_record(raw: Mapping[str, Any]) -> BuildRecord:
+    """Read an entry of the engine's build cache; newer engines list several parents, older ones one."""
+    parents = raw.get("Parents") or ([raw["Parent"]] if raw.get("Parent") else [])
+    return BuildRecord(
+        id=raw["ID"],
+        description=raw.get("Description") or "",
+        parents=tuple(parents),
+        size=raw.get("Size") or 0,
+        in_use=bool(raw.get("InUse")),
+    )
+
+
+def _filters(stack: str | None) -> dict[str, Any]:
+    return {"label": [f"{catalogue.STACK_LABEL}={stack}"]} if stack else {}
+
+
+class DockerEngine:
+    """The engine that `DOCKER_HOST` names, or the one on the usual socket.
+
+    Raises:
+        EngineUnreachableError: when none answers.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.address = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        try:
+            settings = docker.utils.kwargs_from_env(environment=dict(environment))
+            settings.setdefault("base_url", self.address)
+            self._api = docker.APIClient(
+                **settings,
+                version="auto",
+                timeout=TIMEOUT_SECONDS,
+                use_ssh_client=self.address.startswith("ssh://"),
+            )
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+            raise EngineUnreachableError(f"{self.address}: {_reason(error)}") from None
+
+    @property
+    def is_local(self) -> bool:
+        """See `Engine`."""
+        return self.address.startswith(("unix://", "npipe://"))
+
+    def facts(self) -> EngineFacts:
+        """See `Engine`."""
+        return parse_facts(self._api.info())
+
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
+        """See `Engine`."""
+        listed = self._api.containers(all=True, filters=_filters(stack))
+        return tuple(sorted(map(parse_container, listed), key=lambda one: one.name))
+
+    def inspect(self, container: str) -> Inspection | None:
+        """See `Engine`."""
+        try:
+            return parse_inspection(self._api.inspect_container(container))
+        except docker.errors.NotFound:
+            return None
+
+    def memory_used(self, container: str) -> int | None:
+        """See `Engine`."""
+        try:
+            return parse_memory(self._api.stats(container, stream=False, one_shot=True))
+        except docker.errors.APIError:
+            return None
+
+    def last_lines(self, container: str, count: int) -> str:
+        """See `Engine`."""
+        try:
+            log: bytes = self._api.logs(container, tail=count)
+        except docker.errors.APIError as error:
+            return f"(no log: {error.explanation})"
+        return log.decode(errors="replace").rstrip()
+
+    def volumes(self, stack: str | None = None) -> tuple[Volume, ...]:
+        """See `Engine`."""
+        found = []
+        for raw in self._api.volumes(filters=_filters(stack)).get("Volumes") or []:
+            attached = raw.get("Labels") or {}
+            found.append(
+                Volume(
+                    name=raw["Name"],
+                    stack=attached.get(catalogue.STACK_LABEL),
+                    stack_id=attached.get(catalogue.STACK_ID_LABEL),
+                    service=attached.get(catalogue.SERVICE_LABEL),
+                )
+            )
+        return tuple(sorted(found, key=lambda one: one.name))
+
+    def networks(self, stack: str | None = None) -> tuple[Network, ...]:
+        """See `Engine`."""
+        return tuple(
+            Network(id=raw["Id"], name=raw["Name"], stack=(raw.get("Labels") or {}).get(catalogue.STACK_LABEL))
+            for raw in self._api.networks(filters=_filters(stack))
+        )
+
+    def images(self) -> tuple[Image, ...]:
+        """See `Engine`."""
+        found = []
+        for raw in self._api.images():
+            tags = tuple(tag for tag in raw.get("RepoTags") or () if tag != "<none>:<none>")
+            by_name = any(tag.startswith(catalogue.IMAGE_PREFIX) for tag in tags)
+            by_label = catalogue.IMAGE_LABEL in (raw.get("Labels") or {}) and not tags
+            found.append(Image(id=raw["Id"], tags=tags, size=raw["Size"], ours=by_name or by_label))
+        return tuple(found)
+
+    def build_records(self) -> tuple[BuildRecord, ...]:
+        """See `Engine`."""
+        return tuple(parse_build_record(raw) for raw in self._api.df().get("BuildCache") or [])
+
+    def remove_container(self, container: str) -> None:
+        """See `Engine`."""
+        _ignore_absence(lambda: self._api.remove_container(container, force=True))
+
+    def remove_volume(self, name: str) -> None:
+        """See `Engine`."""
+        _ignore_absence(lambda: self._api.remove_volume(name))
+
+    def remove_network(self, network: str) -> None:
+        """See `Engine`."""
+        _ignore_absence(lambda: self._api.remove_network(network))
+
+    def remove_image(self, image: str) -> None:
+        """See `Engine`."""
+        _ignore_absence(lambda: self._api.remove_image(image, force=True))
+
+    def prune_build_records(self, ids: Collection[str]) -> int:
+        """See `Engine`."""
+        gained = 0
+        for one in ids:
+            # The filter takes one id at a time: several are taken as "all of them".
+            wanted: Any = {"id": [one]}
+            answer = self._api.prune_builds(filters=wanted, all=True)
+            gained += answer.get("SpaceReclaimed") or 0
+        return gained
+
+    def read_file(
+        self, *, image: str, stack: str, volume: str, path: str, lines: int, follow: bool
+    ) -> _ContainerOutput:
+        """See `Engine`."""
+        # `-F` goes on when the file is rotated or not there yet.
+        command = ["tail", "-n", str(lines), *(["-F"] if follow else []), f"/volume/{path}"]
+        container = self._api.create_container(
+            image,
+            name=f"letta-{stack}-reader-{secrets.token_hex(4)}",
+            command=command,
+            user=COLLECTOR_USER,
+            network_disabled=True,
+            labels={catalogue.READER_LABEL: stack},
+            host_config=self._api.create_host_config(
+                binds={volume: {"bind": "/volume", "mode": "ro"}},
+                network_mode="none",
+                read_only=True,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges:true"],
+                init=True,
+                log_config=docker.types.LogConfig(type="none"),
+            ),
+        )["Id"]
+        return _ContainerOutput(self._api, container)
+
+
+class _ContainerOutput:
+    """The output of a throw-away container, which is removed at the end; implements `FileStream`."""
+
+    def __init__(self, api: docker.APIClient, container: str) -> None:
+        self._api = api
+        self._container = container
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            stream = self._api.attach(self._container, stdout=True, stderr=False, stream=True)
+            self._api.start(self._container)
+            yield from stream
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        _ignore_absence(lambda: self._api.remove_container(self._container, force=True))
+
+
+def _ignore_absence(action: Any) -> None:
+    try:
+        action()
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if "already in progress" not in str(error):
+            raise
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error)
+    for known in ("Permission denied", "No such file or directory", "Connection refused", "timed out"):
+        if known in text:
+            return known
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def connect(environment: Mapping[str, str]) -> DockerEngine:
+    """Reach the engine.
+
+    Raises:
+        EngineUnreachableError: when none answers.
+    """
+    return DockerEngine(environment)

@@ -1,0 +1,243 @@
+"""What operations ask of a Docker engine, and the facts they get: small, so that a test can stand in for it.
+
+`docker_engine` implements it with the Docker SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import catalogue
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """A port of the host that leads into a container."""
+
+    address: str
+    port: int
+    internal: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Container:
+    """A container as the engine lists it."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    state: str
+    """created, running, paused, restarting, exited or dead."""
+    health: str | None
+    """healthy, unhealthy or starting; None when it is not running or has no health check."""
+    status: str
+    """The engine's words, with times: `Up 2 minutes (healthy)`."""
+    stack: str | None = None
+    service: str | None = None
+    published: tuple[Published, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def holds_files_only(self) -> bool:
+        """Whether it only gives the engine a place to write a file bundle; it never runs."""
+        return self.state == "created" and (self.service or "").endswith(catalogue.FILES_SUFFIX)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """What only a look at a single container tells."""
+
+    is_job: bool
+    """Runs to completion and is not restarted."""
+    exit_code: int
+    restarts: int
+    memory_limit: int
+    """Bytes; 0 without a limit."""
+    error: str = ""
+    """Why the engine could not start it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Volume:
+    """A volume."""
+
+    name: str
+    stack: str | None
+    stack_id: str | None
+    service: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network:
+    """A network."""
+
+    id: str
+    name: str
+    stack: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """An image; the size counts layers that it shares with others too."""
+
+    id: str
+    tags: tuple[str, ...]
+    size: int
+    ours: bool
+    """By name or label."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildRecord:
+    """A piece of the engine's build cache."""
+
+    id: str
+    description: str
+    parents: tuple[str, ...]
+    size: int
+    in_use: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineFacts:
+    """The engine itself."""
+
+    version: str
+    operating_system: str
+    storage_driver: str
+    root: str
+    cpus: int
+    memory: int
+    """Bytes."""
+    time: str
+    """RFC 3339."""
+    registry_hosts: tuple[str, ...]
+    """Where it pulls from unless a name says otherwise: mirrors, then its default registry."""
+    warnings: tuple[str, ...] = ()
+
+
+class EngineUnreachableError(Exception):
+    """No engine answers; the text says where it was looked for and why it failed."""
+
+
+class FileStream(Protocol):
+    """The content of a file, in chunks as they come."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the chunks."""
+        ...
+
+    def close(self) -> None:
+        """End it, from any thread; who iterates gets the end."""
+        ...
+
+
+class Engine(Protocol):
+    """A Docker engine."""
+
+    address: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its ports and disks are this machine's."""
+        ...
+
+    def facts(self) -> EngineFacts:
+        """Describe the engine."""
+        ...
+
+    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
+        """List containers, stopped ones too; of one stack, or all."""
+        ...
+
+    def inspect(self, container: str) -> Inspection | None:
+        """Look closer at a container; None when it has gone."""
+        ...
+
+    def memory_used(self, container: str) -> int | None:
+        """Give bytes in use without file cache; None when it does not run."""
+        ...
+
+    def last_lines(self, container: str, count: int) -> str:
+        """Give the end of a container's log."""
+        ...
+
+    def volumes(self, stack: str | None = None) -> tuple[Volume, ...]:
+        """List volumes; of one stack, or all."""
+        ...
+
+    def networks(self, stack: str | None = None) -> tuple[Network, ...]:
+        """List networks; of one stack, or all."""
+        ...
+
+    def images(self) -> tuple[Image, ...]:
+        """List images."""
+        ...
+
+    def build_records(self) -> tuple[BuildRecord, ...]:
+        """List the build cache."""
+        ...
+
+    def remove_container(self, container: str) -> None:
+        """Remove a container, running or not; no error when it has gone."""
+        ...
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; no error when it has gone."""
+        ...
+
+    def remove_network(self, network: str) -> None:
+        """Remove a network; no error when it has gone."""
+        ...
+
+    def remove_image(self, image: str) -> None:
+        """Remove an image by id, all its tags; no error when it has gone."""
+        ...
+
+    def prune_build_records(self, ids: Collection[str]) -> int:
+        """Remove pieces of the build cache; give the bytes gained."""
+        ...
+
+    def read_file(self, *, image: str, stack: str, volume: str, path: str, lines: int, follow: bool) -> FileStream:
+        """Read the last lines of a file in a volume, and with `follow` those that are added.
+
+        Args:
+            image: what to run `tail` in.
+            stack: whose volume it is.
+            volume: its name.
+            path: the file's path in it.
+            lines: how many.
+            follow: whether to go on.
+        """
+        ...
+
+
+def trouble(container: Container, inspection: Inspection | None) -> str | None:
+    """Say what is wrong with a container of a stack; None when nothing is, or it is still starting."""
+    if container.state == "running":
+        return "unhealthy" if container.health == "unhealthy" else None
+    if container.holds_files_only or inspection is None:
+        return None
+    code, tries = inspection.exit_code, inspection.restarts
+    if container.state == "exited" and inspection.is_job and code == 0:
+        return None
+    return {
+        "created": f"never started{': ' + inspection.error if inspection.error else ''}",
+        "restarting": f"restarts over and over ({tries} times, exit code {code})",
+    }.get(container.state, f"{container.state} with exit code {code}")
+
+
+def troubled(engine: Engine, containers: Collection[Container]) -> tuple[tuple[Container, str], ...]:
+    """Give the containers with which something is wrong, and what; looks closer only where it must."""
+    found: list[tuple[Container, str]] = []
+    for container in containers:
+        if container.holds_files_only:
+            continue
+        inspection = None if container.state == "running" else engine.inspect(container.id)
+        reason = trouble(container, inspection)
+        if reason:
+            found.append((container, reason))
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""One stack of this checkout: its file, state, secrets, and the Pulumi CLI for it."""

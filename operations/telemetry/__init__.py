@@ -1,0 +1,1 @@
+"""Readers of telemetry: the collector's metrics, recorded traces, ClickHouse."""

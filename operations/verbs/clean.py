@@ -1,0 +1,139 @@
+"""`make clean`: removes what can be made again (tools, images, build cache), never data and never state."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import catalogue
+from operations.console import terminal
+from operations.engine.protocol import BuildRecord, Container, Engine, Image
+from operations.stack.checkout import ROOT
+from toolchain import locations
+
+_RUN = re.compile(r"\s*RUN\s+((?:--\S+\s+)*)(.*)", re.IGNORECASE)
+_TELLING_LENGTH = 60
+_IN_CHECKOUT = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build")
+
+
+def folder_size(path: Path) -> int:
+    """Give the bytes below a folder."""
+    total = 0
+    for folder, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += (Path(folder) / name).lstat().st_size
+            except OSError:
+                continue
+    return total
+
+
+def unused_images(images: Collection[Image], containers: Collection[Container]) -> tuple[Image, ...]:
+    """Give our images that no container, running or not, was made from."""
+    used = {container.image_id for container in containers}
+    return tuple(image for image in images if image.ours and image.id not in used)
+
+
+def build_commands(images: Path) -> tuple[str, ...]:
+    """Give the beginnings of the commands that our images' builds run; by them the build cache is told apart."""
+    found = set()
+    for dockerfile in images.glob("*/Dockerfile"):
+        joined = dockerfile.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in joined.splitlines():
+            match = _RUN.match(line)
+            if match:
+                found.add(_beginning(match[2]))
+    return tuple(sorted(found))
+
+
+def _beginning(command: str) -> str:
+    return " ".join(command.split())[:_TELLING_LENGTH].rstrip()
+
+
+def our_records(records: Sequence[BuildRecord], commands: Collection[str]) -> tuple[BuildRecord, ...]:
+    """Give the pieces of build cache that our images' builds made.
+
+    The engine labels none of them. Ours are those of our commands, what stands on them, and what nobody else
+    stands on.
+    """
+    by_parent: dict[str, set[str]] = {}
+    for record in records:
+        for parent in record.parents:
+            by_parent.setdefault(parent, set()).add(record.id)
+    ours = {record.id for record in records if _is_of(record.description, commands)}
+    grown = bool(ours)
+    while grown:
+        more = {
+            record.id
+            for record in records
+            if record.id not in ours
+            and (ours & set(record.parents) or (by_parent.get(record.id) and by_parent[record.id] <= ours))
+        }
+        ours |= more
+        grown = bool(more)
+    return tuple(record for record in records if record.id in ours and not record.in_use)
+
+
+def _is_of(description: str, commands: Collection[str]) -> bool:
+    _, found, command = description.partition("/bin/sh -c ")
+    return bool(found) and any(_beginning(command).startswith(known) for known in commands)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Freed:
+    """What was removed."""
+
+    what: str
+    size: int
+
+
+def clean_folders(folders: Sequence[Path]) -> tuple[Freed, ...]:
+    """Remove folders of things that are made again."""
+    freed = []
+    for folder in folders:
+        if folder.is_dir():
+            freed.append(Freed(what=str(folder), size=folder_size(folder)))
+            _make_writable(folder)
+            shutil.rmtree(folder)
+    return tuple(freed)
+
+
+def _make_writable(folder: Path) -> None:
+    # Go keeps its module cache read-only, folders included, and then nothing can be removed from them.
+    for path, _, _ in os.walk(folder):
+        Path(path).chmod(0o700)
+
+
+def clean_engine(engine: Engine) -> tuple[Freed, ...]:
+    """Remove our unused images and our build cache from the engine."""
+    freed = []
+    for image in unused_images(engine.images(), engine.containers()):
+        engine.remove_image(image.id)
+        freed.append(Freed(what=f"image {', '.join(image.tags) or image.id[7:19]}", size=image.size))
+    records = our_records(engine.build_records(), build_commands(ROOT / "images"))
+    if records:
+        gained = engine.prune_build_records([record.id for record in records])
+        freed.append(Freed(what=f"build cache ({len(records)} records)", size=gained))
+    return tuple(freed)
+
+
+def clean(engine: Engine | None) -> None:
+    """Remove caches and say how large they were."""
+    caches = [ROOT / name for name in _IN_CHECKOUT]
+    caches += [path for path in ROOT.rglob("__pycache__") if ".venv" not in path.parts]
+    freed = clean_folders([locations.cache_home()])
+    small = clean_folders(caches)
+    if small:
+        freed += (Freed(what="caches in the checkout", size=sum(one.size for one in small)),)
+    if engine:
+        freed += clean_engine(engine)
+    else:
+        terminal.say("no Docker engine answers: its images and build cache stay as they are")
+    terminal.table("removed", ("what", "size"), [(one.what, terminal.size(one.size)) for one in freed])
+    terminal.say("data volumes and the state of stacks are as they were; `make down` removes a stack")
+    if engine and any(container.stack for container in engine.containers()):
+        terminal.say(f"images of stacks that are up were kept ({catalogue.IMAGE_PREFIX}…)")

@@ -1,0 +1,97 @@
+"""`make doctor`: everything that is wrong with the machine or the stack, each with its cure."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from operations.checks import machine, network
+from operations.checks import stack as stack_checks
+from operations.checks.result import Check, CheckState, broken, note, ok, unknown
+from operations.console import terminal
+from operations.engine.protocol import Engine, EngineFacts, EngineUnreachableError
+from operations.stack.target import Target, target
+from toolchain import locations
+from toolchain.failure import StepFailedError
+
+
+def _engine(on: Target) -> tuple[Engine | None, EngineFacts | None, str]:
+    from operations.engine.docker_engine import connect
+
+    try:
+        engine = connect(on.environment)
+    except EngineUnreachableError as error:
+        return None, None, str(error)
+    return engine, engine.facts(), ""
+
+
+def _machine(on: Target, engine: Engine | None, facts: EngineFacts | None, why: str) -> list[Check]:
+    folders = {"state": locations.state_home(), "cache": locations.cache_home()}
+    checks = [machine.engine_check(engine, facts, why)]
+    if facts and engine and engine.is_local and Path(facts.root).exists():
+        folders["engine"] = Path(facts.root)
+    if facts and engine:
+        available = machine.available_memory() if engine.is_local else None
+        checks.append(machine.memory_check(on.stack_file, facts.memory, available))
+        checks.append(machine.cpu_check(facts.cpus))
+        checks += [note("engine", warning) for warning in facts.warnings]
+    else:
+        checks += [unknown(name, "no engine to ask") for name in ("memory", "cpu")]
+    return [*checks, *machine.quick(on.stack_file, engine, folders)]
+
+
+def _network(on: Target, facts: EngineFacts | None) -> list[Check]:
+    hosts = facts.registry_hosts if facts else ()
+    looks = network.look_at_all(network.registries(on.environment, hosts))
+    others = list(network.times(looks))
+    engine_time = machine.engine_time(facts) if facts else None
+    if engine_time:
+        others.append(("the engine", engine_time))
+    ca_bundle = on.stack_file.text("caBundle", "none")
+    return [
+        network.dns_check(looks, by_proxy=network.has_proxy(on.environment)),
+        network.tls_check(looks, ca_bundle="" if ca_bundle == "none" else ca_bundle, environment=on.environment),
+        machine.clock_check(datetime.now(UTC), others),
+    ]
+
+
+def diagnose(on: Target) -> tuple[Check, ...]:
+    """Run every check."""
+    engine, facts, why = _engine(on)
+    return (
+        ok("machine", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"),
+        *_machine(on, engine, facts, why),
+        *_network(on, facts),
+        *stack_checks.stack_checks(on, engine),
+    )
+
+
+def _rows(checks: Sequence[Check]) -> list[tuple[str, str, str]]:
+    return [
+        (check.name, check.state.value, "\n".join([check.detail, *(f"→ {step}" for step in check.fix)]))
+        for check in checks
+    ]
+
+
+def doctor(stack: str, *, as_json: bool) -> bool:
+    """Show what was found; give whether nothing is broken."""
+    extra: tuple[Check, ...] = ()
+    try:
+        on = target(stack)
+    except StepFailedError as error:
+        # The passphrase is lost, for instance: that is a finding, not a reason to look at nothing else.
+        extra = (broken("environment", error.problem, *error.fix),)
+        on = Target(stack=stack, environment=dict(os.environ))
+    checks = (*extra, *diagnose(on))
+    bad = [check for check in checks if check.state is CheckState.BROKEN]
+    if as_json:
+        print(json.dumps({"stack": stack, "checks": [asdict(check) for check in checks]}, indent=2))
+    else:
+        terminal.table(f"stack {stack}", ("check", "state", "found"), _rows(checks))
+        terminal.say(f"{len(bad)} broken" if bad else "nothing is broken")
+    return not bad

@@ -1,0 +1,193 @@
+"""A ClickHouse engine (chdb) in a process of its own, asked over a socket; no HTTP and no passwords here.
+
+    with Engine(folder) as engine:
+        engine.run("SELECT 1", output="JSONEachRow").data
+
+Not in the tests' own process: chdb has one session per process and as many threads as it likes, which neither a
+test that forks nor a second engine could live with. The process ends with the one that started it, however that
+ends. Statements run one after another. What was stored is on disk: an engine on the same folder finds it again,
+also after `kill`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from toolchain.locations import ROOT
+
+LONGEST_STOP = 10.0
+"""Seconds that the process gets to end by itself."""
+
+UNAVAILABLE = 210
+"""ClickHouse's code for a server that cannot be reached (NETWORK_ERROR)."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class EngineError(Exception):
+    """What ClickHouse says of a statement that it does not run: its code (`system.errors`) and its words."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        found = re.match(r"Code: (\d+)", message)
+        self.code = int(found[1]) if found else 1002
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """The result of a statement, in the format that was asked for, and how many rows it read and wrote."""
+
+    data: bytes
+    read_rows: int
+    written_rows: int
+
+
+class Engine:
+    """The engine's process; `folder` holds what is stored."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process; the first statement waits until it is ready."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(theirs.fileno()), str(self._folder)],
+                cwd=ROOT,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        self._connection = Connection(ours.detach())
+
+    def stop(self) -> None:
+        """End the process after the statement that it is at."""
+        with self._lock:
+            self._let_go()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            process.wait(LONGEST_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self) -> None:
+        """End the process at once, in the middle of whatever it does (`kill -9`)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        with self._lock:
+            self._let_go()
+            self._process = None
+
+    def run(
+        self,
+        statement: str,
+        *,
+        output: str = "TabSeparated",
+        database: str = "default",
+        settings: Mapping[str, str] = _NOTHING,
+        parameters: Mapping[str, str] = _NOTHING,
+    ) -> Answer:
+        """Run one statement. `parameters` are what `{name:Type}` in it stands for, `settings` hold for it alone.
+
+        Raises EngineError with ClickHouse's code, which is UNAVAILABLE when the process is not there.
+        """
+        asked = {
+            "statement": statement,
+            "output": output,
+            "database": database,
+            "settings": dict(settings),
+            "parameters": dict(parameters),
+        }
+        with self._lock:
+            if self._connection is None:
+                raise EngineError(f"Code: {UNAVAILABLE}. DB::NetException: The engine is not running.")
+            try:
+                self._connection.send_bytes(json.dumps(asked).encode())
+                said = json.loads(self._connection.recv_bytes())
+                data = self._connection.recv_bytes()
+            except (EOFError, OSError) as error:
+                self._let_go()
+                message = f"Code: {UNAVAILABLE}. DB::NetException: The engine's process is gone."
+                raise EngineError(message) from error
+        if said["error"] is not None:
+            raise EngineError(said["error"])
+        return Answer(data=data, read_rows=said["read_rows"], written_rows=said["written_rows"])
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def serve(connection: Connection, folder: str) -> None:
+    """Answer statements until the other side is gone."""
+    from chdb import ChdbError  # heavy, and not for the process that only imports Engine
+    from chdb.session import Session
+
+    session: Any = Session(folder)  # type: ignore[no-untyped-call]
+    at = "default"
+    while True:
+        try:
+            asked = json.loads(connection.recv_bytes())
+        except EOFError:
+            session.close()
+            return
+        said: dict[str, Any] = {"error": None, "read_rows": 0, "written_rows": 0}
+        data = b""
+        try:
+            if asked["database"] != at:
+                session.query(f"USE `{_escaped(asked['database'])}`")
+                at = asked["database"]
+            for name, value in asked["settings"].items():
+                session.query(f"SET `{_escaped(name)}` = '{_escaped(value)}'")
+            result = session.query(asked["statement"], asked["output"], params=asked["parameters"])
+            data = bytes(result.bytes())
+            said |= {"read_rows": result.rows_read(), "written_rows": result.rows_written()}
+        except ChdbError as error:
+            said["error"] = str(error)
+        for name in asked["settings"]:
+            try:
+                session.query(f"SET `{_escaped(name)}` = DEFAULT")
+            except ChdbError:  # it is the very one that could not be set
+                continue
+        connection.send_bytes(json.dumps(said).encode())
+        connection.send_bytes(data)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\'`])", r"\\\1", text)
+
+
+if __name__ == "__main__":
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the tests, which end this process in their own time
+    serve(Connection(int(sys.argv[1])), sys.argv[2])

@@ -1,0 +1,257 @@
+"""Datadog's intake: it checks key, path, content type and size, and decodes each payload.
+
+    with Datadog(api_key="…") as datadog:
+        datadog.url(gateway)               # for the exporter's `traces.endpoint`, `metrics.endpoint`, …
+        ...
+        sent <= {span.span_id for span in datadog.spans}
+
+What decodes is answered as Datadog does, what does not is refused with 400, and both are on record. Taken are what
+the collector's `datadog` exporter sends (the agent's paths, below /api) and the OTLP intake (`/v1/traces`,
+`/v1/metrics`, `/v1/logs` over HTTP in protobuf, key in `dd-api-key`). Not there: OTLP in JSON, which Datadog reads
+too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, cast
+from urllib.parse import urlsplit
+
+from google.protobuf.message import DecodeError
+from msgpack import UnpackException  # type: ignore[import-untyped]
+
+from testbed import datadog_payloads as payloads
+from testbed.certificates import Certificate
+from testbed.datadog_payloads import Log, Point, Record, Span, StatsGroup
+from testbed.stoppable_server import QuietHandler, StoppableServer
+
+JSON, PROTOBUF, MSGPACK = "application/json", "application/x-protobuf", "application/msgpack"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intake:
+    """One path: how each content type is read, how much it takes (bytes, unpacked), and what it answers."""
+
+    readers: Mapping[str, Callable[[bytes], Iterator[Record]]]
+    limit: int
+    status: int
+    answer: bytes = b"{}"
+
+
+INTAKES: Mapping[str, Intake] = {
+    "/api/v0.2/traces": Intake(readers={PROTOBUF: payloads.agent_traces}, limit=3_200_000, status=200),
+    "/api/v0.2/stats": Intake(readers={MSGPACK: payloads.agent_stats}, limit=3_200_000, status=200),
+    "/api/v1/series": Intake(
+        readers={JSON: payloads.series_v1}, limit=5 << 20, status=202, answer=b'{"status": "ok"}'
+    ),
+    "/api/v2/series": Intake(
+        readers={JSON: payloads.series_v2_json, PROTOBUF: payloads.series_v2},
+        limit=5 << 20,
+        status=202,
+        answer=b'{"errors": []}',
+    ),
+    "/api/beta/sketches": Intake(readers={PROTOBUF: payloads.sketches}, limit=5 << 20, status=202),
+    "/api/v2/logs": Intake(readers={JSON: payloads.logs_v2}, limit=5 << 20, status=202),
+    "/v1/traces": Intake(readers={PROTOBUF: payloads.otlp_traces}, limit=15 << 20, status=200, answer=b""),
+    "/v1/metrics": Intake(readers={PROTOBUF: payloads.otlp_metrics}, limit=15 << 20, status=200, answer=b""),
+    "/v1/logs": Intake(readers={PROTOBUF: payloads.otlp_logs}, limit=5 << 20, status=200, answer=b""),
+}
+
+IGNORED = frozenset({"/intake", "/intake/", "/api/v1/check_run"})
+"""Taken and not read: host metadata, service checks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """One request that had the right key: where it went, its headers (names in lower case) and its records."""
+
+    path: str
+    headers: Mapping[str, str]
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """One request that was refused, and why."""
+
+    path: str
+    status: int
+    reason: str
+
+
+class Datadog:
+    """The server. It takes `api_key` and no other; `certificate` makes it speak TLS."""
+
+    def __init__(
+        self, *, api_key: str, host: str = "127.0.0.1", port: int = 0, certificate: Certificate | None = None
+    ) -> None:
+        self.api_key = api_key
+        self.failure: int | None = None
+        """While set, each delivery is refused with this status (429, 500, 503, …) and nothing is kept."""
+        self._scheme = "https" if certificate else "http"
+        self._deliveries: list[Delivery] = []
+        self._refusals: list[Refusal] = []
+        self._came = threading.Condition()
+        context = certificate.server_context() if certificate else None
+        self._server = StoppableServer((host, port), _Handler, self, context=context)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+        return self._server.port
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        """What a client that reaches this machine as `host` has to use."""
+        return f"{self._scheme}://{host}:{self.port}"
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Refuse connections within."""
+        self._server.stop()
+        try:
+            yield
+        finally:
+            self._server.start()
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """What was taken, oldest first."""
+        with self._came:
+            return tuple(self._deliveries)
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What was refused, oldest first."""
+        with self._came:
+            return tuple(self._refusals)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """All spans that were delivered."""
+        return tuple(record for record in self._records() if isinstance(record, Span))
+
+    @property
+    def stats(self) -> tuple[StatsGroup, ...]:
+        """All APM statistics that were delivered."""
+        return tuple(record for record in self._records() if isinstance(record, StatsGroup))
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All metric points that were delivered."""
+        return tuple(record for record in self._records() if isinstance(record, Point))
+
+    @property
+    def logs(self) -> tuple[Log, ...]:
+        """All log records that were delivered."""
+        return tuple(record for record in self._records() if isinstance(record, Log))
+
+    def wait_until(self, reached: Callable[[Datadog], bool], *, seconds: float = 30.0) -> None:
+        """Wait until something holds, looking at each request; TimeoutError after `seconds`."""
+        with self._came:
+            if not self._came.wait_for(lambda: reached(self), timeout=seconds):
+                raise TimeoutError(f"not within {seconds:g} s; refused: {self._refusals[-3:]}")
+
+    def note(self, entry: Delivery | Refusal) -> None:
+        """Record a request."""
+        with self._came:
+            if isinstance(entry, Delivery):
+                self._deliveries.append(entry)
+            else:
+                self._refusals.append(entry)
+            self._came.notify_all()
+
+    def _records(self) -> Iterator[Record]:
+        for delivery in self.deliveries:
+            yield from delivery.records
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class _Handler(QuietHandler):
+    def do_GET(self) -> None:  # noqa: N802
+        path = urlsplit(self.path).path
+        datadog = cast("Datadog", self.server.owner)
+        if path != "/api/v1/validate":
+            self._send(404, b'{"errors": ["Not found"]}')
+        elif self.headers.get("DD-API-KEY") == datadog.api_key:
+            self._send(200, b'{"valid": true}')
+        else:
+            self._send(403, b'{"errors": ["Forbidden"]}')
+
+    def do_POST(self) -> None:  # noqa: N802
+        datadog = cast("Datadog", self.server.owner)
+        path = urlsplit(self.path).path
+        body = self.read_body()
+        try:
+            self._check_key(datadog)
+            if path in IGNORED:
+                self._send(202, b"{}")
+                return
+            intake, records = self._read(path, body)
+        except _RefusedError as error:
+            datadog.note(Refusal(path=path, status=error.status, reason=str(error)))
+            self._send(error.status, json.dumps({"errors": [str(error)]}).encode())
+            return
+        headers = {name.lower(): value for name, value in self.headers.items() if name.lower() != "dd-api-key"}
+        datadog.note(Delivery(path=path, headers=headers, records=records))
+        self._send(intake.status, intake.answer)
+
+    def _check_key(self, datadog: Datadog) -> None:
+        if self.headers.get("DD-API-KEY") != datadog.api_key:
+            raise _RefusedError(403, "Forbidden")
+        if datadog.failure is not None:
+            raise _RefusedError(datadog.failure, "as the test says")
+
+    def _read(self, path: str, body: bytes) -> tuple[Intake, tuple[Record, ...]]:
+        intake = INTAKES.get(path)
+        if intake is None:
+            raise _RefusedError(404, "Not found")
+        kind = self.headers.get_content_type()
+        if kind not in intake.readers:
+            raise _RefusedError(415, f"content type {kind}")
+        try:
+            plain = _unpacked(self.headers.get("Content-Encoding", "identity"), body)
+            if len(plain) > intake.limit:
+                raise _RefusedError(413, f"Payload too large: {len(plain)} bytes")
+            return intake, tuple(intake.readers[kind](plain))
+        except (DecodeError, UnpackException, ValueError, KeyError, TypeError, OSError, zlib.error) as error:
+            raise _RefusedError(400, f"cannot be read: {error!r}") from error
+
+    def _send(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", JSON)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _unpacked(encoding: str, body: bytes) -> bytes:
+    match encoding:
+        case "gzip":
+            return gzip.decompress(body)
+        case "deflate":
+            return zlib.decompress(body)
+        case "identity" | "":
+            return body
+        case other:
+            raise _RefusedError(415, f"content encoding {other}")

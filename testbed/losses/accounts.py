@@ -1,0 +1,55 @@
+"""What was sent, acknowledged and stored, counted by the numbers that every signal carries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from testbed.otlp_items import Signal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """What was sent under one run's name. `tries_again` counts the answers that were no acknowledgement."""
+
+    what: str
+    """`traces`, `metrics`, `logs`, or `log lines` for those that were written to a server's log file."""
+    run: str
+    signal: Signal
+    numbers: frozenset[int]
+    acknowledged: frozenset[int]
+    tries_again: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """One kind of signal in one backend; all but `backend` and `what` are numbers of signals.
+
+    `unacknowledged` were sent and never acknowledged: the backend may have them all the same, and nothing was
+    promised. `tries_again` are answers to requests.
+    """
+
+    backend: str
+    what: str
+    sent: int
+    acknowledged: int
+    stored: int
+    lost: int
+    twice: int
+    unacknowledged: int
+    tries_again: int
+
+    @classmethod
+    def of(cls, backend: str, sent: Sent, stored: Counter[int]) -> Account:
+        """Compare; `stored` says how often the backend has each number."""
+        return cls(
+            backend=backend,
+            what=sent.what,
+            sent=len(sent.numbers),
+            acknowledged=len(sent.acknowledged),
+            stored=len(stored),
+            lost=len(sent.acknowledged - stored.keys()),
+            twice=sum(times > 1 for times in stored.values()),
+            unacknowledged=len(sent.numbers - sent.acknowledged),
+            tries_again=sent.tries_again,
+        )

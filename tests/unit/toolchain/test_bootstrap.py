@@ -1,0 +1,188 @@
+"""The script that makes .venv: quick when nothing is to do, and clear when it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolchain.locations import ROOT
+
+pytestmark = pytest.mark.unit
+
+DEPLOYING, TESTING = "requirements.lock", "requirements-dev.lock"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Give a checkout with the script, and locks of uv alone, or with one package more for tests."""
+    (tmp_path / "toolchain").mkdir()
+    shutil.copy(ROOT / "toolchain" / "bootstrap.sh", tmp_path / "toolchain")
+    write_locks(tmp_path, "0")
+    return tmp_path
+
+
+def write_locks(clone: Path, version: str) -> None:
+    uv = f"uv=={version} \\\n    --hash=sha256:00\n"
+    (clone / DEPLOYING).write_text(uv)
+    (clone / TESTING).write_text(f"pytest==0 \\\n    --hash=sha256:00\n{uv}")
+
+
+def bootstrap(clone: Path, *lock: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [clone / "toolchain" / "bootstrap.sh", *lock],
+        env={**os.environ, "LETTA_NO_SYSTEM_PACKAGES": "1", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def finish(clone: Path, lock: str = DEPLOYING) -> None:
+    """Make what a run of the script leaves that went well."""
+    folder = clone / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").symlink_to(sys.executable)
+    shutil.copy(clone / lock, clone / ".venv" / f".{lock}")
+    (clone / ".venv" / ".made-for").write_text(f"{clone.resolve()}\n")
+
+
+def python_without_ensurepip(folder: Path) -> str:
+    program = folder / "python-of-debian"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; esac\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.parametrize("lock", [(DEPLOYING,), (TESTING,), ()], ids=["deploying", "testing", "unnamed"])
+def test_what_is_current_is_left_alone_without_a_word(clone: Path, lock: tuple[str, ...]) -> None:
+    finish(clone, *lock)
+    done = bootstrap(clone, *lock, LETTA_PYTHON="no-such-python")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_environment_for_tests_is_good_enough_for_deploying(clone: Path) -> None:
+    finish(clone, TESTING)
+    done = bootstrap(clone, LETTA_PYTHON="no-such-python")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def python_without_network(folder: Path) -> str:
+    """Give a Python that makes a .venv of itself alone, and whose pip installs nothing."""
+    program = folder / "python-without-network"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '  "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;\n'
+        '  *"pip install"*) echo "no route to host" >&2; exit 1 ;;\n'
+        '  "-c import os"*) shift 2; exec "$@" ;;\n'
+        "esac\n"
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+def spoil_lock(clone: Path) -> None:
+    (clone / ".venv" / f".{DEPLOYING}").unlink()
+    (clone / ".venv" / "bin" / "python").unlink()
+
+
+def leave_half_made(clone: Path) -> None:
+    (clone / ".venv" / ".making").touch()
+
+
+def move_elsewhere(clone: Path) -> None:
+    (clone / ".venv" / ".made-for").write_text("/somewhere/else\n")
+
+
+def lose_python(clone: Path) -> None:
+    (clone / ".venv" / "bin" / "python").unlink()
+    (clone / ".venv" / "bin" / "python").symlink_to("/nonexistent/python")
+
+
+@pytest.mark.parametrize("spoil", [spoil_lock, leave_half_made, move_elsewhere, lose_python])
+def test_what_is_half_made_moved_or_without_its_python_is_made_anew(clone: Path, spoil: object) -> None:
+    finish(clone)
+    assert callable(spoil)
+    spoil(clone)
+    done = bootstrap(clone, LETTA_PYTHON="no-such-python")
+    assert done.returncode == 1
+    assert "making it anew" in done.stderr
+
+
+def put_python(clone: Path, program: str) -> None:
+    """Put a stand-in into the .venv."""
+    python = clone / ".venv" / "bin" / "python"
+    python.unlink()
+    shutil.copy(program, python)
+
+
+def python_that_installs(folder: Path) -> str:
+    """Give a Python that says what it is told to install, and does not."""
+    program = folder / "python-that-installs"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '  "-m uv pip sync "*) for last in "$@"; do :; done; echo "synced $last" ;;\n'
+        '  "-c import os"*) shift 2; exec "$@" ;;\n'
+        "esac\n"
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_changed_lock_is_noticed_and_the_venv_is_kept(clone: Path) -> None:
+    finish(clone)
+    put_python(clone, python_without_network(clone))
+    write_locks(clone, "1")
+    done = bootstrap(clone, LETTA_PYTHON="no-such-python")
+    assert "installing uv" in done.stderr
+    assert "making it" not in done.stderr
+    assert (clone / ".venv" / ".uv.lock").read_text() == (clone / DEPLOYING).read_text()
+
+
+def test_the_packages_for_tests_are_added_once(clone: Path) -> None:
+    finish(clone)
+    put_python(clone, python_that_installs(clone))
+    assert f"synced {TESTING}" in bootstrap(clone, TESTING).stderr
+    assert [bootstrap(clone, *lock).stderr for lock in ((), (TESTING,), (DEPLOYING,))] == ["", "", ""]
+
+
+def test_an_environment_for_tests_stays_one_when_the_locks_change(clone: Path) -> None:
+    finish(clone, TESTING)
+    put_python(clone, python_that_installs(clone))
+    write_locks(clone, "1")
+    assert f"synced {TESTING}" in bootstrap(clone).stderr
+    assert bootstrap(clone, TESTING).stderr == ""
+
+
+def test_without_any_python_it_says_what_to_install(clone: Path) -> None:
+    done = bootstrap(clone, LETTA_PYTHON="no-such-python")
+    assert done.returncode == 1
+    assert "no Python 3.11 or newer was found" in done.stderr
+    assert "do:    " in done.stderr
+    assert done.stdout == ""
+    assert not (clone / ".venv").exists()
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="only where packages are Debian's")
+def test_debians_python_without_ensurepip_is_recognised_and_nothing_is_installed_unasked(clone: Path) -> None:
+    done = bootstrap(clone, LETTA_PYTHON=python_without_ensurepip(clone))
+    assert done.returncode == 1
+    assert "ensurepip" in done.stderr
+    assert "LETTA_NO_SYSTEM_PACKAGES is set" in done.stderr
+    assert "apt-get install python3 python3-venv" in done.stderr
+
+
+def test_a_failed_run_is_taken_for_half_made_by_the_next(clone: Path) -> None:
+    first = bootstrap(clone, LETTA_PYTHON=python_without_network(clone))
+    assert first.returncode == 1
+    assert "no route to host" in first.stderr
+    assert "uv cannot be installed" in first.stderr
+    assert (clone / ".venv" / ".making").exists()
+    assert "making it anew" in bootstrap(clone, LETTA_PYTHON="no-such-python").stderr

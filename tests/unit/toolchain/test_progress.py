@@ -1,0 +1,104 @@
+"""Steps are seen, silent programs are heard of, failures bring their last lines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from toolchain.failure import StepFailedError
+from toolchain.locations import ROOT
+from toolchain.progress import Progress
+
+pytestmark = pytest.mark.unit
+
+
+def shell(script: str) -> list[str | Path]:
+    return ["sh", "-c", script]
+
+
+def test_a_step_shows_its_name_and_how_long_it_took(tmp_path: Path) -> None:
+    lines: list[str] = []
+    progress = Progress(lines.append, logs=tmp_path)
+    with progress.step("outer"):
+        progress.say("a word")
+        with progress.step("inner"):
+            pass
+    assert lines[0] == "==> outer"
+    assert lines[1] == "    a word"
+    assert lines[2] == "    inner …"
+    assert lines[3].startswith("    inner: done in ")
+    assert lines[4].startswith("    done in ")
+
+
+def test_a_silent_program_is_heard_of_with_its_log_and_last_line(tmp_path: Path) -> None:
+    lines: list[str] = []
+    release = tmp_path / "release"
+
+    def show(line: str) -> None:
+        lines.append(line)
+        if "compiling" in line:
+            release.touch()
+
+    progress = Progress(show, logs=tmp_path, heartbeat=0.05)
+    with progress.step("building"):
+        progress.run(shell(f"echo compiling; until [ -e {release} ]; do sleep 0.02; done"), log="build")
+    beats = [line for line in lines if "… building" in line]
+    assert beats
+    assert str(tmp_path / "build.log") in beats[-1]
+    assert "last: compiling" in beats[-1]
+
+
+def test_a_failure_brings_the_last_lines_the_log_and_the_cure(tmp_path: Path) -> None:
+    progress = Progress(lambda _: None, logs=tmp_path)
+    with pytest.raises(StepFailedError) as caught:
+        progress.run(shell("seq 1 100; echo broken >&2; exit 3"), log="it", fix=["mend it"])
+    text = str(caught.value)
+    assert "exit code 3" in text
+    assert "| broken" in text
+    assert "| 1\n" not in text
+    assert str(tmp_path / "it.log") in text
+    assert "do:    mend it" in text
+
+
+def test_a_program_that_is_not_there_is_a_failed_step(tmp_path: Path) -> None:
+    with pytest.raises(StepFailedError, match="cannot be run"):
+        Progress(lambda _: None, logs=tmp_path).run(["no-such-program-here"], log="it")
+
+
+def test_output_that_is_a_result_goes_to_its_own_file(tmp_path: Path) -> None:
+    target = tmp_path / "result"
+    log = Progress(lambda _: None, logs=tmp_path).run(
+        shell("echo result; echo words >&2"), log="it", output=target
+    )
+    assert target.read_text() == "result\n"
+    assert "words" in log.read_text()
+    assert "result\n" not in log.read_text().partition("\n")[2]
+
+
+def test_an_interruption_ends_what_the_program_started_too(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = (
+        "import os, pathlib, signal, sys, threading, time\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "from toolchain.progress import Progress\n"
+        "pids = pathlib.Path(sys.argv[1])\n"
+        "def when_started():\n"
+        "    while not pids.exists() or len(pids.read_text().split()) < 2: time.sleep(0.01)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "threading.Thread(target=when_started, daemon=True).start()\n"
+        "sh = f'sleep 600 & echo $! >>{pids}; echo $$ >>{pids}; wait'\n"
+        "Progress(print, logs=pids.parent).run(['sh', '-c', sh], log='it')\n"
+    )
+    root = ROOT
+    code = subprocess.call([sys.executable, "-c", script, str(pids), str(root)])
+    assert code == 128 + 15
+    for pid in pids.read_text().split():
+        state = Path(f"/proc/{pid}/stat")
+        deadline = time.monotonic() + 10
+        while (running := state.exists() and state.read_text().split()[2] != "Z") and time.monotonic() < deadline:
+            time.sleep(0.05)  # it was killed, and a busy machine takes a moment to end it
+        assert not running
