@@ -97,7 +97,7 @@ def test_what_must_not_be_killed_has_time_to_stop(
 
 
 @pytest.mark.parametrize("service", catalogue.SERVICES, ids=lambda service: service.name)
-def test_services_run_as_the_catalogue_says_and_with_the_limits_that_are_set(
+def test_services_run_with_the_user_and_limits_of_the_catalogue(
     described: Described, service: catalogue.Service
 ) -> None:
     name = "server" if service is catalogue.LETTA else service.name
@@ -136,12 +136,20 @@ def test_protected_stacks_protect_all_their_data(described: Described, stack: st
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_only_the_edge_and_the_collector_publish_ports(described: Described, stack: str) -> None:
-    services = described(stack).services
-    assert {name for name, one in services.items() if one.spec.ports} == {
-        f"letta-{stack}-nginx",
-        f"letta-{stack}-collector",
-    }
+def test_only_services_of_the_catalogue_publish_ports(described: Described, stack: str) -> None:
+    published = [
+        (one.spec.service, len(one.spec.ports)) for one in described(stack).services.values() if one.spec.ports
+    ]
+    assert sorted(published) == sorted(
+        (service.name, len(service.ports))
+        for service in catalogue.SERVICES
+        if service.ports and Composition.ALL in service.publishes_with
+    )
+
+
+def test_databases_publish_no_port_where_a_server_runs() -> None:
+    published = set(catalogue.published_ports(Composition.ALL))
+    assert not published & {*catalogue.POSTGRES.ports, *catalogue.REDIS.ports}
 
 
 @pytest.mark.parametrize("stack", STACKS)
