@@ -57,7 +57,7 @@ class Images:
             self._builds[service.name] = build(service.name, base.reference, base.image)
 
     def name(self, image: str) -> pulumi.Output[str]:
-        """Return what containers run; whoever uses it starts after the image is built."""
+        """Return what containers run; services that use it start after the image is built."""
         return self._builds[image].image.name
 
     @property

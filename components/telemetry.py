@@ -80,7 +80,7 @@ class Telemetry(pulumi.ComponentResource):
         logs = self._logs_volume() if self._profile.uses("filelog/letta") else None
         certificates = self._certificates() if args.receiver_security.tls else None
         after = self._schema(self._clickhouse) if self._clickhouse else []
-        # It was the platform's own child once; without an alias its volumes would be created anew.
+        # It was once a child of the platform; without an alias its volumes would be replaced.
         alias = pulumi.Alias(parent=opts.parent if opts else None)
         collector = Collector(
             f"{args.stack}-collector",

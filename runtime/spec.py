@@ -30,7 +30,7 @@ class Limits:
     """What a service may use at most."""
 
     memory_mb: int
-    """In MiB; there is no swap on top."""
+    """In MiB; swap is not added to it."""
     cpus: float | None = None
     """In multiples of 0.1; None for no limit."""
 
@@ -230,8 +230,8 @@ class RuntimeArgs:
     stack: str
     """Pulumi's name of the stack."""
     stack_id: pulumi.Input[str]
-    """Tells stacks of the same name apart."""
+    """Distinguishes stacks of the same name."""
     bundle_key: pulumi.Input[str]
-    """Secret key of the digests by which bundles of files are told apart."""
+    """Secret key of the digests that distinguish bundles of files."""
     base_image: pulumi.Input[str]
-    """An image that names no user and is there before any service is."""
+    """An image that names no user and exists before any service does."""

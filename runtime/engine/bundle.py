@@ -13,10 +13,8 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_docker as docker
 
+import catalogue
 from runtime.spec import FileBundle, Files
-
-CONTENT_LABEL = "letta-platform.content"
-"""On the volume of a bundle; the value is the keyed digest of its files."""
 
 
 def content_label(key: str, files: Mapping[str, str]) -> str:
@@ -48,7 +46,7 @@ def create(
         name,
         labels=[
             *[docker.VolumeLabelArgs(label=label, value=value) for label, value in labels.items()],
-            docker.VolumeLabelArgs(label=CONTENT_LABEL, value=digest),
+            docker.VolumeLabelArgs(label=catalogue.CONTENT_LABEL, value=digest),
         ],
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=False),
     )

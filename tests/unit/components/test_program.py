@@ -43,8 +43,8 @@ def test_every_service_of_every_stack_is_hardened(platform: Program, stack: str)
 def test_generated_secrets_are_in_no_environment_command_or_label(platform: Program) -> None:
     for one in platform():
         if one.typ == CONTAINER:
-            for place in ("envs", "command", "labels", "entrypoints"):
-                assert "generated-" not in str(one.value(place)), (one.name, place)
+            for field in ("envs", "command", "labels", "entrypoints"):
+                assert "generated-" not in str(one.value(field)), (one.name, field)
             if "generated-" in str(one.inputs):
                 assert one.is_secret("uploads"), one.name
 

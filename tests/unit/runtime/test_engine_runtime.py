@@ -24,7 +24,7 @@ from runtime import (
     Tmpfs,
     factory,
 )
-from runtime.engine.bundle import CONTENT_LABEL, content_label
+from runtime.engine.bundle import content_label
 from runtime.engine.formats import cpu_share, duration
 from tests.unit.conftest import Deploy, Registered
 
@@ -207,7 +207,7 @@ def test_a_changed_secret_is_another_bundle(deploy: Deploy) -> None:
             deploy, lambda runtime, parent: runtime.files("thing-secrets", bundle(content), parent=parent)
         )
         (volume,) = [one for one in seen if one.typ == VOLUME]
-        return labels(volume)[CONTENT_LABEL]
+        return labels(volume)[catalogue.CONTENT_LABEL]
 
     assert label("one") == label("one")
     assert label("one") != label("two")
