@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 import catalogue
+from operations.console import terminal
 from operations.console.errors import OperationError
 from operations.engine.protocol import Engine, FileStream
 from operations.stack.target import Target
@@ -61,13 +62,7 @@ def _render(node: Node, first: str, rest: str) -> Iterator[tuple[str, str]]:
 
 def show(trace: Trace) -> None:
     """Write a trace."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False, soft_wrap=True)
-    for text, style in render(trace):
-        console.print(Text(text, style=style))
-    console.print()
+    terminal.say_styled((*render(trace), ("", "")))
 
 
 def _elsewhere(target: Target) -> str:
@@ -139,9 +134,9 @@ def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> Non
         show(trace)
     if not follow:
         if not found:
-            print("no traces yet" if not errors_only else "no traces with errors")
+            terminal.say("no traces yet" if not errors_only else "no traces with errors")
         return
-    print(f"({len(found)} recorded; following, Ctrl-C ends)", flush=True)
+    terminal.say_styled([(f"({len(found)} recorded; following, Ctrl-C ends)", "")])
     # What was written between the two looks must not be missed, so the second begins before the end of the first.
     for number in (signal.SIGTERM, signal.SIGHUP):
         # As for Ctrl-C: whatever ends this must not leave the reading container behind.
@@ -152,7 +147,7 @@ def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> Non
             if wanted([trace]):
                 show(trace)
     except KeyboardInterrupt:
-        print()
+        terminal.say()
 
 
 def settled(coming: FileStream, *, known: Collection[str]) -> Iterator[Trace]:
