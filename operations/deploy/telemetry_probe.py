@@ -22,7 +22,7 @@ from operations.engine.protocol import Engine
 from operations.stack.target import Target
 from operations.telemetry import clickhouse as clickhouse_http
 from operations.telemetry import metrics
-from operations.verbs.traces import lines, reading_image, recorded
+from operations.telemetry.trace_files import lines, traces_file, volume_file
 from settings import NAMESPACE, load, telemetry
 from toolchain import network
 
@@ -140,11 +140,7 @@ def front_door(target: Target, engine: Engine, outputs: Mapping[str, Any]) -> Fr
         token = target.pulumi().answer("stack", "output", "otlpToken", "--show-secrets").strip()
         hide([token])
     if volume := outputs.get("otlpCertificatesVolume"):
-        image = reading_image(target, engine)
-        found = engine.read_file(
-            image=image, stack=target.stack, volume=str(volume), path="ca.pem", lines=200, follow=False
-        )
-        authority = "\n".join(lines(found))
+        authority = "\n".join(lines(volume_file(target, engine, str(volume), "ca.pem").tail(200)))
     return FrontDoor(endpoint=str(outputs["otlpHttpEndpoint"]).rstrip("/"), token=token, authority=authority)
 
 
@@ -153,9 +149,10 @@ def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: 
     profile = otel.PROFILES[str(outputs["telemetryProfile"])]
     made: list[ProbeTarget] = []
     if profile.uses("file/traces"):
+        file = traces_file(target, engine)
 
         def in_file() -> bool:
-            return any(trace_id in line for line in lines(recorded(target, engine, last=200)))
+            return any(trace_id in line for line in lines(file.tail(200)))
 
         made.append(
             ProbeTarget(where=f"{outputs['tracesFile']} in volume {outputs['tracesVolume']}", found=in_file)

@@ -22,7 +22,7 @@ from operations.stack.state import IMAGE, StackState
 from operations.stack.target import Target
 from operations.verbs.env import exports
 from operations.verbs.status import services
-from tests.unit.operations.engine.test_engine import FakeEngine, container, inspection
+from testbed.fake_engine import FakeEngine, container, inspection
 
 pytestmark = pytest.mark.unit
 

@@ -20,7 +20,7 @@ from operations.telemetry.metrics import Exporter, Metrics, MetricsUnreadableErr
 from otel.clickhouse import statements
 from testbed.certificates import Authority
 from testbed.clickhouse import ClickHouse
-from tests.unit.operations.engine.test_engine import FakeEngine, container
+from testbed.fake_engine import FakeEngine, container
 
 pytestmark = pytest.mark.unit
 

@@ -21,7 +21,7 @@ from operations.stack.pulumi_cli import PulumiCli
 from operations.stack.state import CONTAINER, IMAGE, StackState
 from operations.stack.target import Target
 from operations.verbs.up import deploy
-from tests.unit.operations.engine.test_engine import FakeEngine, container, inspection
+from testbed.fake_engine import FakeEngine, container, inspection
 
 pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("own_folders")]
 
