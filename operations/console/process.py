@@ -25,11 +25,11 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
-    """How a program ended."""
+    """The result of a program."""
 
     code: int
     tail: str
-    """Last lines of its output."""
+    """The last lines of its output."""
 
 
 def run(

@@ -32,7 +32,7 @@ _HEALTH = re.compile(r"\((healthy|unhealthy|health: starting)\)$")
 
 
 def parse_container(raw: Mapping[str, Any]) -> Container:
-    """Read an entry of the engine's list of containers."""
+    """Return a container of the engine's list."""
     found = _HEALTH.search(raw.get("Status") or "")
     attached: Mapping[str, str] = raw.get("Labels") or {}
     return Container(
@@ -55,7 +55,7 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
 
 
 def parse_inspection(raw: Mapping[str, Any]) -> Inspection:
-    """Read the engine's description of a container."""
+    """Return the details of a container that the engine describes."""
     host: Mapping[str, Any] = raw.get("HostConfig") or {}
     return Inspection(
         is_job=(host.get("RestartPolicy") or {}).get("Name") in {"", "no", None},
@@ -67,7 +67,7 @@ def parse_inspection(raw: Mapping[str, Any]) -> Inspection:
 
 
 def parse_memory(raw: Mapping[str, Any]) -> int | None:
-    """Read the memory in use from the engine's statistics, without the file cache (cgroup 1 and 2)."""
+    """Return the bytes in use of the engine's statistics, without the file cache (cgroup 1 and 2)."""
     memory: Mapping[str, Any] = raw.get("memory_stats") or {}
     if "usage" not in memory:
         return None
@@ -77,7 +77,7 @@ def parse_memory(raw: Mapping[str, Any]) -> int | None:
 
 
 def parse_facts(raw: Mapping[str, Any]) -> EngineFacts:
-    """Read the engine's description of itself."""
+    """Return the facts in the engine's description of itself."""
     registries: Mapping[str, Any] = raw.get("RegistryConfig") or {}
     urls = [*(registries.get("Mirrors") or []), raw.get("IndexServerAddress") or ""]
     return EngineFacts(
@@ -94,7 +94,7 @@ def parse_facts(raw: Mapping[str, Any]) -> EngineFacts:
 
 
 def parse_build_record(raw: Mapping[str, Any]) -> BuildRecord:
-    """Read an entry of the engine's build cache; newer engines list several parents, older ones one."""
+    """Return a record of the build cache; newer engines list several parents, older ones one."""
     parents = raw.get("Parents") or ([raw["Parent"]] if raw.get("Parent") else [])
     return BuildRecord(
         id=raw["ID"],
@@ -220,13 +220,13 @@ class DockerEngine:
 
     def prune_build_records(self, ids: Collection[str]) -> int:
         """See `Engine`."""
-        gained = 0
+        freed = 0
         for one in ids:
-            # The filter takes one id at a time: several are taken as "all of them".
+            # The filter takes one id at a time: several would match all records.
             wanted: Any = {"id": [one]}
             answer = self._api.prune_builds(filters=wanted, all=True)
-            gained += answer.get("SpaceReclaimed") or 0
-        return gained
+            freed += answer.get("SpaceReclaimed") or 0
+        return freed
 
     def run_once(
         self, image: str, command: Sequence[str], *, stack: str, user: int, mounts: Mapping[str, str]
@@ -290,7 +290,7 @@ def _reason(error: BaseException) -> str:
 
 
 def connect(environment: Mapping[str, str]) -> DockerEngine:
-    """Reach the engine.
+    """Connect to the engine.
 
     Raises:
         EngineUnreachableError: when none answers.

@@ -1,4 +1,4 @@
-"""`collector install`: brings the collector's program, and says which way it came."""
+"""`collector install`: installs the collector's program, and says by which method."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from toolchain.progress import Progress
 
 
 def refuse_unknown(version: str) -> None:
-    """Refuse a version that no configuration is composed for (OperationError)."""
+    """Refuse a version that no configuration can be composed for.
+
+    Raises:
+        OperationError: naming the versions that are supported.
+    """
     if version not in otel.VERSIONS:
         raise OperationError(
-            f"no configuration is composed for collector {version!r}",
+            f"collector version {version!r} is not supported",
             where="--version, or LETTA_COLLECTOR_VERSION",
             fix=[f"one of: {', '.join(otel.VERSIONS)}"],
         )
 
 
 def install(version: str, environ: Mapping[str, str]) -> Installation:
-    """Bring the collector of a version, unless it is there.
+    """Install a version of the collector, unless it is there.
 
     Raises:
         OperationError: when there is no such version here.

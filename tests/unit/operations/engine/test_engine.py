@@ -104,7 +104,7 @@ def test_what_is_not_restarted_is_a_job(policy: str, is_job: bool) -> None:
         (
             {"state": "restarting", "health": None},
             {"restarts": 7, "exit_code": 2},
-            "restarts over and over (7 times, exit code 2)",
+            "restarts repeatedly (7 times, exit code 2)",
         ),
         (
             {"state": "created", "health": None},

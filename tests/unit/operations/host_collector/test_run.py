@@ -1,4 +1,4 @@
-"""What a collector on this machine is asked to do by variables, what it says, and what it leaves."""
+"""The options of a collector on this machine, what it reports, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DATADOG = {"DD_SITE": "datadoghq.eu", "DD_API_KEY": SECRET}
 
 def read(environ: dict[str, str], *, profile: str | None = None, production: bool = False) -> CollectorOptions:
     return environment.read(
-        {"HOME": "/home/somebody", **environ},
+        {"HOME": "/home/ada", **environ},
         version=otel.DEFAULT_VERSION,
         profile=profile,
         development=not production,
@@ -60,26 +60,26 @@ def read(environ: dict[str, str], *, profile: str | None = None, production: boo
 def test_variables_choose_the_profile_and_the_secrets_that_it_gets(
     environ: dict[str, str], production: bool, profile: str, secrets: list[str]
 ) -> None:
-    wanted = read(environ, production=production)
+    options = read(environ, production=production)
 
-    assert wanted.choice.profile.name == profile
-    assert sorted(wanted.secret_files) == secrets
+    assert options.choice.profile.name == profile
+    assert sorted(options.secret_files) == secrets
 
 
-def test_a_profile_that_is_named_is_taken() -> None:
+def test_a_profile_can_be_chosen() -> None:
     assert read(CLICKHOUSE, profile="clickhouse").choice.profile.name == "clickhouse"
 
 
 def test_user_database_and_environment_are_taken_from_variables() -> None:
-    wanted = read(
+    options = read(
         {**CLICKHOUSE, "CLICKHOUSE_USERNAME": "u", "CLICKHOUSE_DATABASE": "d", "LETTA_ENVIRONMENT": "laptop"}
     )
 
-    assert wanted.destinations.clickhouse == otel.ClickHouse(
+    assert options.destinations.clickhouse == otel.ClickHouse(
         endpoint="https://clickhouse.example:8443", username="u", database="d"
     )
-    assert wanted.environment == "laptop"
-    assert wanted.letta_folder == Path("/home/somebody/.letta")
+    assert options.environment == "laptop"
+    assert options.letta_folder == Path("/home/ada/.letta")
     assert read({"LETTA_DIR": "/srv/letta"}).letta_folder == Path("/srv/letta")
 
 
@@ -328,7 +328,7 @@ def test_a_release_that_loses_the_queue_of_a_later_one_is_installed_with_a_warni
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def ensure(*_: object, **__: object) -> Installation:
-        return collector.installation(version, route, detect({}), {"HOME": "/home/somebody"})
+        return collector.installation(version, route, detect({}), {"HOME": "/home/ada"})
 
     monkeypatch.setattr(collector, "ensure", ensure)
     install(version, {})
