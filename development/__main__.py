@@ -28,12 +28,12 @@ def docs(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when a page is stale.")] = False,
 ) -> None:
     """Write what is generated in docs/ and README.md."""
-    found = generated_docs.stale()
+    found = generated_docs.stale(ROOT)
     names = ", ".join(map(str, found))
     if check and found:
         print(f"stale: {names}; `make docs` updates them")
         raise typer.Exit(1)
-    generated_docs.write(found)
+    generated_docs.write(ROOT, found)
     print(f"written: {names}" if found else "everything generated is up to date")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from development.topology import Service, Topology, topology
+from development.topology import Service, Topology, registered, topology
 
 PAGES = (Path("README.md"), Path("docs") / "architecture.md")
 NOTE = "drawn from the program by `make docs`; a test fails when it is stale"
@@ -104,7 +104,7 @@ def volumes_table(drawn: Topology) -> str:
 
 def parts() -> dict[str, str]:
     """Return every generated part by the name in its markers."""
-    drawn = topology()
+    drawn = topology(registered())
     return {
         "picture": f"```mermaid\n{mermaid(drawn)}\n```",
         "services": services_table(drawn),

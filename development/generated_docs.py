@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from toolchain.locations import ROOT
-
 
 def pages(root: Path) -> Mapping[Path, str]:
     """Return the pages that are generated, in full or in part, each with the text that it should have."""
@@ -21,7 +19,7 @@ def pages(root: Path) -> Mapping[Path, str]:
     return {configuration_docs.PAGE: configuration_docs.render(), **drawn}
 
 
-def stale(root: Path = ROOT) -> Mapping[Path, str]:
+def stale(root: Path) -> Mapping[Path, str]:
     """Return the pages that are missing or out of date, with the text that they should have."""
     return {
         page: text
@@ -30,7 +28,7 @@ def stale(root: Path = ROOT) -> Mapping[Path, str]:
     }
 
 
-def write(found: Mapping[Path, str], root: Path = ROOT) -> None:
+def write(root: Path, found: Mapping[Path, str]) -> None:
     """Write pages."""
     for page, text in found.items():
         path = root / page

@@ -133,19 +133,18 @@ def _label(inputs: Mapping[str, Any]) -> str:
     return str(labels.get(catalogue.SERVICE_LABEL, ""))
 
 
-def topology(resources: list[Resource] | None = None) -> Topology:
-    """Return what is drawn of registered resources; of the program's when none are given."""
-    found = registered() if resources is None else resources
+def topology(resources: list[Resource]) -> Topology:
+    """Return what is drawn of registered resources."""
     volumes = {
         _short(inputs.get("name") or name): _label(inputs) == catalogue.DATA_SERVICE
-        for kind, name, inputs in found
+        for kind, name, inputs in resources
         if kind == VOLUME and not _label(inputs).endswith(catalogue.FILES_SUFFIX)
     }
     return Topology(
-        tiers={_short(name): bool(inputs.get("internal")) for kind, name, inputs in found if kind == NETWORK},
+        tiers={_short(name): bool(inputs.get("internal")) for kind, name, inputs in resources if kind == NETWORK},
         services=tuple(
             _service(name, inputs, volumes)
-            for kind, name, inputs in found
+            for kind, name, inputs in resources
             # The holders of file bundles never start.
             if kind == CONTAINER and inputs.get("start") is not False
         ),

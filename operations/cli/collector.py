@@ -72,5 +72,6 @@ def run(
             metrics_port=metrics_port,
         ),
         retention_days=retention_days,
+        environ=os.environ,
     )
     raise typer.Exit(code)

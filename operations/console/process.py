@@ -40,7 +40,6 @@ def run(
     when_silent: Callable[[float], str] | None = None,
     omit: tuple[str, ...] = (),
     log: IO[str] | None = None,
-    silence: float = SILENCE_SECONDS,
     insist: signal.Signals = signal.SIGINT,
 ) -> Ended:
     """Run a program to its end, and show its output line by line. What is shown, logged and kept is redacted.
@@ -49,11 +48,10 @@ def run(
         command: program and arguments; never a secret among them.
         directory: where to run it.
         environment: its full environment.
-        when_silent: returns the line to show after `silence` seconds without output; it gets the seconds since
+        when_silent: returns the line to show after `SILENCE_SECONDS` without output; it gets the seconds since
             the start. None: nothing is shown then.
         omit: beginnings of lines that are logged but not shown.
         log: gets every line too.
-        silence: seconds.
         insist: the signal for the program when it is asked to end a second time.
 
     Ctrl-C, SIGTERM and a closed terminal are passed on to the program, which then ends in its own way. It is never
@@ -78,7 +76,7 @@ def run(
     with _signals_passed_on(process, insist), _ended_at_last(process):
         while True:
             try:
-                line = lines.get(timeout=silence if when_silent else None)
+                line = lines.get(timeout=SILENCE_SECONDS if when_silent else None)
             except queue.Empty:
                 if when_silent:
                     terminal.say(when_silent(time.monotonic() - started))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -33,7 +32,7 @@ def run(
     development: bool,
     layout: otel.ListenLayout,
     retention_days: int,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str],
 ) -> int:
     """Run a collector until it ends or is stopped (SIGINT, SIGTERM), and return its exit code.
 

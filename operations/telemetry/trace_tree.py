@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ERROR_STATUS = 2
+SETTLE_SECONDS = 2.0
+"""After so long without a new span, a trace whose root has arrived counts as complete."""
+GIVE_UP_SECONDS = 10.0
+"""After so long without a new span, a trace counts as complete even without its root."""
 _NO_PARENT = frozenset({"", "0000000000000000"})
 _SHOWN = (
     "http.method",
@@ -188,9 +192,6 @@ class Assembler:
     Spans of one request arrive in several batches, children before their parents.
     """
 
-    settle_seconds: float = 2.0
-    give_up_seconds: float = 10.0
-    """After so long without a new span, a trace counts as complete even without its root."""
     _spans: dict[str, list[Span]] = field(default_factory=dict)
     _touched: dict[str, float] = field(default_factory=dict)
 
@@ -206,7 +207,7 @@ class Assembler:
         for trace_id, spans in self._spans.items():
             quiet = now - self._touched[trace_id]
             has_root = any(not span.parent_id for span in spans)
-            if quiet >= (self.settle_seconds if has_root else self.give_up_seconds):
+            if quiet >= (SETTLE_SECONDS if has_root else GIVE_UP_SECONDS):
                 due.append(trace_id)
         return self._take(due)
 

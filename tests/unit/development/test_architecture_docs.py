@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(scope="module")
 def program() -> Topology:
-    return topology()
+    return topology(registered())
 
 
 def _container(name: str, **inputs: Any) -> tuple[str, str, dict[str, Any]]:
@@ -29,7 +29,7 @@ def _labelled(service: str) -> list[dict[str, str]]:
 
 
 def test_the_picture_is_the_same_every_time(program: Topology) -> None:
-    assert architecture_docs.mermaid(program) == architecture_docs.mermaid(topology())
+    assert architecture_docs.mermaid(program) == architecture_docs.mermaid(topology(registered()))
 
 
 def test_the_program_can_be_read_from_any_folder_and_leaves_it(

@@ -54,7 +54,10 @@ def test_output_is_shown_line_by_line_and_the_exit_code_is_returned(tmp_path: Pa
     assert (ended.code, screen.lines, ended.tail) == (3, ["one", "two"], "one\ntwo")
 
 
-def test_silence_is_broken_until_the_program_ends(tmp_path: Path, screen: Screen) -> None:
+def test_silence_is_broken_until_the_program_ends(
+    tmp_path: Path, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SILENCE_SECONDS", 0.01)
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     spoken: list[float] = []
@@ -65,7 +68,7 @@ def test_silence_is_broken_until_the_program_ends(tmp_path: Path, screen: Screen
             gate.open("w").close()
         return "still there"
 
-    ended = _run(f"open({str(gate)!r}).read(); print('done')", tmp_path, when_silent=when_silent, silence=0.01)
+    ended = _run(f"open({str(gate)!r}).read(); print('done')", tmp_path, when_silent=when_silent)
     assert ended.code == 0
     assert screen.lines[:2] == ["still there", "still there"]
     assert "done" in screen.lines

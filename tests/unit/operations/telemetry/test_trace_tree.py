@@ -104,7 +104,7 @@ def test_long_attributes_are_cut_and_stay_on_oneline() -> None:
 
 
 def test_a_trace_is_shown_once_its_root_has_come_and_nothing_more_for_a_while() -> None:
-    assembler = Assembler(settle_seconds=2, give_up_seconds=10)
+    assembler = Assembler()
     assembler.add([span("b", "a")], now=0)
     assert assembler.ready(now=5) == ()
     assembler.add([span("a")], now=6)
@@ -115,6 +115,6 @@ def test_a_trace_is_shown_once_its_root_has_come_and_nothing_more_for_a_while() 
 
 
 def test_a_trace_whose_root_never_comes_is_shown_in_the_end() -> None:
-    assembler = Assembler(settle_seconds=2, give_up_seconds=10)
+    assembler = Assembler()
     assembler.add([span("b", "a")], now=0)
     assert len(assembler.ready(now=10)) == 1
