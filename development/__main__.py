@@ -1,4 +1,4 @@
-"""The command line of `python -m development`: what people who change the project run."""
+"""The command line of `python -m development`."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def render() -> str:
         for name, field in group.model_fields.items():
             key = field.alias or name
             secret = "yes" if key in SECRET_KEYS else ""
-            cells = (f"`{NAMESPACE}:{key}`", _type_words(field), _default_words(field), secret, _meaning(field))
+            cells = (f"`{NAMESPACE}:{key}`", _type(field), _default(field), secret, _meaning(field))
             rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         parts.append("\n".join(rows) + "\n")
     parts.append(_RULES)
@@ -93,21 +93,21 @@ def _meaning(field: FieldInfo) -> str:
     return field.description or ""
 
 
-def _default_words(field: FieldInfo) -> str:
+def _default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
     if default in (None, {}):
         return "none" if default is None else "`{}`"
     return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default}`"
 
 
-def _type_words(field: FieldInfo) -> str:
+def _type(field: FieldInfo) -> str:
     """Return a field's type as its user thinks of it, with its range."""
     found = kinds(field.annotation)
     for kind in found:
         if isinstance(kind, type) and issubclass(kind, StrEnum):
             return "one of " + ", ".join(f"`{member.value}`" for member in kind)
     if dict in found:
-        return "names and texts"
+        return "map of strings"
     if bool in found:
         return "`true` or `false`"
     entries: list[Any] = metadata(field)
@@ -115,4 +115,4 @@ def _type_words(field: FieldInfo) -> str:
         (low,) = (entry.ge for entry in entries if isinstance(entry, Ge))
         (high,) = (entry.le for entry in entries if isinstance(entry, Le))
         return f"{'whole number' if int in found else 'number'}, {low} to {high}"
-    return "path" if Path in found else "text"
+    return "path" if Path in found else "string"

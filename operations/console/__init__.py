@@ -1,4 +1,4 @@
-"""How operations talk to people and run programs: the terminal, logs, child processes, redaction, and their error.
+"""How operations talk to the user and run programs: terminal, logs, child processes, redaction, errors.
 
-The one exit: whatever operations print or log goes through here, without the secrets that were hidden.
+All that operations print or log goes through here, and loses the secrets that were hidden.
 """

@@ -1,4 +1,4 @@
-"""Writes for people and programs: lines, tables, JSON, questions. Plain where the output is no terminal."""
+"""Writes to the terminal: lines, tables, JSON, questions. Without colours when the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def say_json(document: object) -> None:
 
 
 def _redacted(document: object) -> object:
-    # Not the JSON text: in that, a number might look like a secret, and a mask in its stead would break it.
+    # Before it becomes JSON text, in which a number might match a secret, and the mask would be invalid.
     if isinstance(document, str):
         return redacted(document)
     if isinstance(document, dict):
@@ -126,7 +126,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes as people write it."""
+    """Return a number of bytes with a unit, such as `1.5 GB`."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}"

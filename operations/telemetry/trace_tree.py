@@ -168,7 +168,7 @@ def walk(trace: Trace) -> Iterator[tuple[Node, int]]:
 
 
 def duration(milliseconds: float) -> str:
-    """Return a duration as people write it."""
+    """Return a duration with a unit, such as `12 ms`."""
     if milliseconds < 1:
         return f"{milliseconds * 1000:.0f} µs"
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.2f} s"

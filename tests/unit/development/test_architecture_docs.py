@@ -40,7 +40,7 @@ def test_the_program_can_be_read_from_any_folder_and_leaves_it(
     assert Path.cwd() == tmp_path
 
 
-def test_the_program_has_the_services_that_people_know(program: Topology) -> None:
+def test_the_program_has_the_known_services_and_jobs(program: Topology) -> None:
     assert {one.name for one in program.services if not one.is_job} == {
         "collector", "nginx", "postgres", "redis", "server",
     }  # fmt: skip

@@ -125,13 +125,13 @@ def test_what_is_not_restarted_is_a_job(policy: str, is_job: bool) -> None:
         "file bundle",
     ],
 )
-def test_what_is_wrong_with_a_container_is_said_in_words(
+def test_what_is_wrong_with_a_container_is_described(
     changes: dict[str, object], look: dict[str, object], expected: str | None
 ) -> None:
     assert trouble(container("a", **changes), inspection(**look)) == expected
 
 
-def test_only_containers_that_do_not_run_are_looked_at_closer() -> None:
+def test_only_containers_that_do_not_run_are_inspected() -> None:
     asked: list[str] = []
 
     class Counting(FakeEngine):
@@ -144,7 +144,7 @@ def test_only_containers_that_do_not_run_are_looked_at_closer() -> None:
     assert asked == ["id-b"]
 
 
-def test_the_labels_looked_for_are_the_labels_that_the_runtime_sets() -> None:
+def test_the_runtime_sets_the_labels_that_operations_search_for() -> None:
     runtime = EngineRuntime.__new__(EngineRuntime)
     runtime._stack = "dev"
     assert runtime._labels("x-files") == {catalogue.STACK_LABEL: "dev", catalogue.SERVICE_LABEL: "x-files"}

@@ -130,7 +130,7 @@ def test_garbage_is_refused_by_the_name_of_its_variable_and_never_repeated(
     ("profile", "problem"),
     [("jaeger", "unknown telemetry profile 'jaeger'"), ("signoz", "profile signoz needs SigNoz")],
 )
-def test_a_profile_that_cannot_be_is_refused(profile: str, problem: str) -> None:
+def test_an_impossible_profile_is_refused(profile: str, problem: str) -> None:
     with pytest.raises(OperationError, match=problem) as error:
         read(CLICKHOUSE, profile=profile)
 
@@ -150,7 +150,7 @@ def said(environ: dict[str, str], *, production: bool = False) -> str:
     return "\n".join(description(read(environ, production=production), layout, otel.DEFAULT_VERSION, "id 1"))
 
 
-def test_profile_reason_limits_addresses_and_destinations_are_said_without_secrets() -> None:
+def test_profile_reason_limits_addresses_and_destinations_are_described_without_secrets() -> None:
     words = said({**CLICKHOUSE, **DATADOG}, production=True)
 
     assert "profile clickhouse-prod: ClickHouse's endpoint and password and Datadog's site and key" in words
@@ -218,7 +218,7 @@ def test_the_device_id_stays_and_another_folder_has_another(state: State, tmp_pa
         assert other.device_id() != state.device_id() == State(state.folder).device_id()
 
 
-def test_a_second_collector_is_kept_from_the_queue_of_the_first(state: State) -> None:
+def test_a_second_collector_does_not_get_the_queue_of_the_first(state: State) -> None:
     other = State(state.folder).held()
     with pytest.raises(OperationError, match="another `collector run` of yours"):
         other.__enter__()
@@ -239,7 +239,7 @@ def layout(**ports: int) -> otel.ListenLayout:
     return otel.ListenLayout(address="127.0.0.1", **ports)  # type: ignore[arg-type]
 
 
-def test_who_holds_a_port_is_said(listener: int) -> None:
+def test_the_process_that_uses_a_port_is_named(listener: int) -> None:
     environ = {"DOCKER_HOST": "unix:///nowhere.sock"}
 
     with pytest.raises(OperationError) as error:

@@ -57,7 +57,7 @@ def test_a_line_is_read_with_resource_attributes_times_and_status() -> None:
 
 
 @pytest.mark.parametrize("code", [2, "2", "STATUS_CODE_ERROR"])
-def test_an_error_is_seen_in_each_way_it_is_written(code: object) -> None:
+def test_an_error_is_recognized_in_each_encoding(code: object) -> None:
     assert parse_line(line(raw("a", status={"code": code})))[0].failed
 
 
@@ -88,7 +88,7 @@ def test_spans_that_name_each_other_as_parent_are_shown_once_each() -> None:
     assert sorted(node.span.span_id for node, _ in walk(trace)) == ["a", "b", "c"]
 
 
-def test_a_span_that_came_twice_is_shown_once() -> None:
+def test_a_span_that_was_delivered_twice_is_shown_once() -> None:
     assert build([span("a"), span("a")]).size == 1
 
 
@@ -97,13 +97,13 @@ def test_durations_are_written_in_the_unit_that_fits(milliseconds: float, words:
     assert duration(milliseconds) == words
 
 
-def test_long_attributes_are_cut_and_stay_on_oneline() -> None:
+def test_long_attributes_are_cut_and_stay_on_one_line() -> None:
     words = key_attributes(span("a", attributes={"db.statement": "SELECT *\n" + "x" * 200}))
     assert len(words) < 90
     assert "\n" not in words
 
 
-def test_a_trace_is_shown_once_its_root_has_come_and_nothing_more_for_a_while() -> None:
+def test_a_trace_is_complete_when_its_root_has_arrived_and_nothing_more_for_a_while() -> None:
     assembler = Assembler()
     assembler.add([span("b", "a")], now=0)
     assert assembler.ready(now=5) == ()
@@ -114,7 +114,7 @@ def test_a_trace_is_shown_once_its_root_has_come_and_nothing_more_for_a_while() 
     assert assembler.ready(now=100) == ()
 
 
-def test_a_trace_whose_root_never_comes_is_shown_in_the_end() -> None:
+def test_a_trace_whose_root_never_arrives_is_complete_in_the_end() -> None:
     assembler = Assembler()
     assembler.add([span("b", "a")], now=0)
     assert len(assembler.ready(now=10)) == 1
