@@ -46,7 +46,7 @@ def run(
 
     Raises:
         OperationError: when it cannot run.
-        toolchain.failure.StepFailedError: when the collector cannot be had.
+        toolchain.errors.StepFailedError: when the collector cannot be installed.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         # As for Ctrl-C, so that files with secrets are removed however it ends.
