@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class OperationError(Exception):
-    """An error that the user can act on. Its text never holds a secret value.
+    """An error that the user can act on. Like all output, its text is redacted when it is printed.
 
     Args:
         problem: one sentence on what is wrong.

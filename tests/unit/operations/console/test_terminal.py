@@ -93,6 +93,8 @@ def _printing(tree: ast.AST) -> Iterator[str]:
             module = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
             if (module or "").partition(".")[0] in {"rich", "logging", "warnings"}:
                 yield f"{node.lineno}: {module}"
+            if module == "sys" and isinstance(node, ast.ImportFrom):
+                yield f"{node.lineno}: from sys"
         if isinstance(node, ast.arg) and node.arg in {"show", "clean", "say", "redact"}:
             yield f"{node.lineno}: parameter {node.arg}"
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 import catalogue
 from operations.engine.docker_engine import (
+    DockerEngine,
     parse_build_record,
     parse_container,
     parse_facts,
     parse_inspection,
     parse_memory,
 )
-from operations.engine.protocol import Engine, Inspection, Published, trouble, troubled
+from operations.engine.protocol import Engine, Inspection, Output, Published, trouble, troubled
 from runtime.engine import EngineRuntime
 from testbed.fake_engine import FakeEngine, container, inspection
 
@@ -142,6 +146,59 @@ def test_only_containers_that_do_not_run_are_inspected() -> None:
     well, dead = container("a"), container("b", state="exited", health=None)
     assert troubled(Counting(), [well, dead]) == ((dead, "exited with exit code 3"),)
     assert asked == ["id-b"]
+
+
+class FakeApi:
+    """The part of the Docker SDK's client that runs a container once."""
+
+    def __init__(self) -> None:
+        self.created: dict[str, Any] = {}
+        self.calls: list[str] = []
+
+    def create_host_config(self, **options: Any) -> dict[str, Any]:
+        return options
+
+    def create_container(self, image: str, **options: Any) -> dict[str, str]:
+        self.created = {"image": image, **options}
+        return {"Id": "c"}
+
+    def attach(self, container: str, **_: Any) -> Iterator[bytes]:
+        self.calls.append(f"attach {container}")
+        return iter([b"one", b"two"])
+
+    def start(self, container: str) -> None:
+        self.calls.append(f"start {container}")
+
+    def remove_container(self, container: str, **_: Any) -> None:
+        self.calls.append(f"remove {container}")
+
+
+def run_once(api: FakeApi) -> Output:
+    engine = DockerEngine.__new__(DockerEngine)
+    engine._api = api  # type: ignore[assignment]
+    return engine.run_once("image", ("tail", "x"), stack="dev", user=10005, mounts={"letta-dev-traces": "/volume"})
+
+
+def test_a_container_that_runs_once_may_only_read_and_carries_the_label_of_readers() -> None:
+    run_once(api := FakeApi())
+    created, host = api.created, api.created["host_config"]
+    assert (created["image"], created["command"], created["user"]) == ("image", ["tail", "x"], "10005:10005")
+    assert created["labels"] == {catalogue.READER_LABEL: "dev"}
+    assert host["binds"] == {"letta-dev-traces": {"bind": "/volume", "mode": "ro"}}
+    assert (host["network_mode"], host["read_only"], host["cap_drop"]) == ("none", True, ["ALL"])
+
+
+def test_the_output_of_a_container_is_complete_and_the_container_is_removed() -> None:
+    assert list(run_once(api := FakeApi())) == [b"one", b"two"]
+    # Attached before it starts: else the first output would be lost.
+    assert api.calls == ["attach c", "start c", "remove c"]
+
+
+def test_a_container_is_removed_when_its_output_is_closed_early() -> None:
+    output = run_once(api := FakeApi())
+    assert next(iter(output)) == b"one"
+    output.close()
+    assert "remove c" in api.calls
 
 
 def test_the_runtime_sets_the_labels_that_operations_search_for() -> None:
