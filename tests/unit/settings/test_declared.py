@@ -11,7 +11,7 @@ import yaml
 
 from development import configuration_docs
 from settings import SECRET_KEYS, Settings, load, read_stack_file
-from settings.loading import UNSET
+from settings.raw_values import UNSET
 from settings.schema import fields, kinds
 from settings.values import PROJECT_ROOT
 
@@ -45,7 +45,11 @@ def test_a_plain_key_has_its_type_and_default_in_the_project(key: str) -> None:
     entry = DECLARED[key]
     default = fields()[key].get_default(call_default_factory=True)
     assert entry["type"] == pulumi_type(key)
-    assert entry["default"] == (UNSET if default is None else default)
+    if default is None:
+        default = UNSET
+    elif pulumi_type(key) == "string":
+        default = str(default)
+    assert entry["default"] == default
     assert "secret" not in entry
     assert "value" not in entry
 
@@ -107,7 +111,7 @@ def test_the_documented_table_has_a_row_for_every_key(key: str) -> None:
     assert meaning == fields()[key].description
 
 
-def test_a_stale_page_is_noticed_and_mended(
+def test_a_stale_page_is_noticed_and_fixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(configuration_docs, "PAGE", tmp_path / "docs" / "configuration.md")
