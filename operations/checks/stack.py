@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tomllib
@@ -11,7 +12,6 @@ from pathlib import Path
 from operations.checks import telemetry
 from operations.checks.result import Check, broken, note, ok, unknown
 from operations.console.errors import OperationError
-from operations.console.redaction import Redactor
 from operations.deploy import preflight
 from operations.engine.protocol import Container, Engine, Volume, troubled
 from operations.stack import decryption
@@ -176,13 +176,14 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
         checks.append(state_check(state))
     if engine is None:
         return (*checks, unknown("services", "no engine to ask"))
+    with contextlib.suppress(OperationError):
+        # Log lines may hold them; a passphrase that does not fit is a finding of its own.
+        target.hide_secrets()
     containers = engine.containers(target.stack)
     return (
         *checks,
         image_check(state, engine),
         service_check(engine, containers, target.stack),
-        telemetry.check(
-            state.outputs, engine, containers, stack=target.stack, clean=Redactor(target.known_secrets())
-        ),
+        telemetry.check(state.outputs, engine, containers, stack=target.stack),
         volume_check(target.stack, state, engine.volumes()),
     )

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from operations.checks.result import Check, broken, note, ok
+from operations.console.redaction import redacted
 from operations.engine.protocol import Container, Engine
 from operations.telemetry import metrics as collector_metrics
 from operations.telemetry.metrics import Metrics, MetricsUnreadableError
@@ -63,11 +64,10 @@ def check(
     containers: Collection[Container],
     *,
     stack: str,
-    clean: Callable[[str], str],
     read: Callable[[str], Metrics] = collector_metrics.read,
     now: datetime | None = None,
 ) -> Check:
-    """Say what collectors of a deployed stack cannot deliver, and why; `clean` takes secrets out of a message."""
+    """Say what collectors of a deployed stack cannot deliver, and why."""
     url = outputs.get("collectorMetricsUrl")
     collectors = [one for one in containers if one.service == "collector" and one.state == "running"]
     if not url or not collectors:
@@ -83,7 +83,7 @@ def check(
     for collector in collectors:
         reasons = _reasons(engine.last_lines(collector.id, LOG_LINES), now or datetime.now(UTC))
         for name, message in reasons.items():
-            words, fix = _explain(name, clean(message), stack)
+            words, fix = _explain(name, redacted(message), stack)
             found.append(words)
             fixes.append(fix)
     if metrics.disk_full:

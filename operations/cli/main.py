@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 
+from operations.console import terminal
 from operations.console.errors import OperationError
 from toolchain.install import Part
 
@@ -95,7 +97,7 @@ def env(stack: Stack = "dev") -> None:
     """Print shell lines for `eval "$(make -s env)"`, after which plain `pulumi` works in that shell."""
     from operations.verbs.env import env as lines
 
-    print(lines(stack), end="")
+    terminal.say(lines(stack))
 
 
 @app.command()
@@ -103,7 +105,7 @@ def toolchain(
     without: Annotated[list[Part] | None, typer.Option(help="Leave this part out; may be repeated.")] = None,
 ) -> None:
     """Bring the Docker engine, Pulumi, its plugins and the base image, where they are missing."""
-    from operations.verbs.up import ensure_tools
+    from operations.deploy.tools import ensure_tools
 
     ensure_tools(without or ())
 
@@ -190,7 +192,7 @@ def _fail(error: Exception) -> None:
     advice = " ".join(error.fix) if isinstance(error, OperationError) else text
     if "pulumi " in advice and shutil.which("pulumi") is None:
         text += '\n  (`pulumi` is not on the PATH of this shell; after this line it is: eval "$(make -s env)")'
-    print(text, file=sys.stderr, flush=True)
+    terminal.say_error(text)
     sys.exit(1)
 
 
@@ -203,11 +205,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader has gone. Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.discard_output()
         sys.exit(141)
     except Exception as error:
         # Known only when they were raised; importing them at the start would cost every verb.
         if type(error).__name__ in {"SettingsError", "StepFailedError"}:
             _fail(error)
-        raise
+        terminal.say_error(traceback.format_exc())
+        sys.exit(1)

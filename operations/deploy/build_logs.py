@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+
+from operations.console import terminal
 
 _FAILED = " ERROR: "
 """How BuildKit marks the step that failed, in its plain output."""
 
 
-def report_failed(folder: Path, *, since: float, lines: int, show: Callable[[str], None]) -> int:
+def report_failed(folder: Path, *, since: float, lines: int) -> int:
     """Show the end of each build log below `folder` that says a step failed, and give their number.
 
     `since` is a time in seconds of the epoch: what was written before belongs to an earlier run.
@@ -22,8 +23,8 @@ def report_failed(folder: Path, *, since: float, lines: int, show: Callable[[str
         if _FAILED not in text:
             continue
         found += 1
-        show("")
-        show(f"the build of image {log.stem} failed (whole log: {log}). Its last lines:")
+        terminal.say("")
+        terminal.say(f"the build of image {log.stem} failed (whole log: {log}). Its last lines:")
         for line in text.rstrip().splitlines()[-lines:]:
-            show(f"    {line}")
+            terminal.say(f"    {line}")
     return found

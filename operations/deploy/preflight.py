@@ -8,14 +8,13 @@ from typing import Any
 
 from operations.checks import machine
 from operations.checks.result import Check, CheckState
+from operations.console import terminal
 from operations.console.errors import OperationError
 from operations.engine.protocol import Container, Engine
 from operations.stack.backend import Lock
 from operations.stack.decryption import Decrypter, WrongPassphraseError
 from operations.stack.state import StackState
 from operations.stack.target import Target
-
-Show = Callable[[str], None]
 
 
 def refuse_broken(checks: Collection[Check], stack: str) -> None:
@@ -84,7 +83,7 @@ def _ciphertexts(value: object) -> Any:
     return ciphertexts(value)
 
 
-def clear_stale_locks(locks: Collection[Lock], cancel: Callable[[], object], show: Show) -> None:
+def clear_stale_locks(locks: Collection[Lock], cancel: Callable[[], object]) -> None:
     """Take away locks that processes left that are gone.
 
     Raises:
@@ -100,7 +99,7 @@ def clear_stale_locks(locks: Collection[Lock], cancel: Callable[[], object], sho
             fix=["wait for it", "if it is surely gone: `pulumi cancel`"],
         )
     if locks:
-        show(f"clearing the lock of an update that was killed (process {next(iter(locks)).pid})")
+        terminal.say(f"clearing the lock of an update that was killed (process {next(iter(locks)).pid})")
         cancel()
 
 
@@ -126,7 +125,7 @@ def leftovers(
     return left, tuple(one for one in unknown if one not in left)
 
 
-def clear_leftovers(target: Target, state: StackState, engine: Engine, show: Show) -> None:
+def clear_leftovers(target: Target, state: StackState, engine: Engine) -> None:
     """Remove containers that interrupted updates left; they hold no data.
 
     Raises:
@@ -145,11 +144,11 @@ def clear_leftovers(target: Target, state: StackState, engine: Engine, show: Sho
             ],
         )
     for container in left:
-        show(f"removing {container.name}, left by an update that was interrupted")
+        terminal.say(f"removing {container.name}, left by an update that was interrupted")
         engine.remove_container(container.id)
 
 
-def prepare_stack(target: Target, engine: Engine, show: Show) -> None:
+def prepare_stack(target: Target, engine: Engine) -> None:
     """Bring stack and engine to a point from where `pulumi up` goes through.
 
     Raises:
@@ -157,22 +156,22 @@ def prepare_stack(target: Target, engine: Engine, show: Show) -> None:
     """
     pulumi = target.pulumi()
     if not target.exists():
-        clear_leftovers(target, StackState({}), engine, show)
-        show(f"creating stack {target.stack}")
+        clear_leftovers(target, StackState({}), engine)
+        terminal.say(f"creating stack {target.stack}")
         pulumi.answer("stack", "init")
         return
     if target.backend:
         locks = target.backend.locks(target.checkout.project, target.stack)
-        clear_stale_locks(locks, lambda: pulumi.answer("cancel", "--yes"), show)
+        clear_stale_locks(locks, lambda: pulumi.answer("cancel", "--yes"))
     state = target.state()
-    clear_leftovers(target, state, engine, show)
+    clear_leftovers(target, state, engine)
     if state.pending:
-        show("an update was interrupted: asking the engine what it did and did not create")
-        pulumi.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates", show=show)
+        terminal.say("an update was interrupted: asking the engine what it did and did not create")
+        pulumi.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
         return
     missing = missing_images(state, engine)
     if missing:
         names = ", ".join(urn.rpartition("::")[2] for urn in missing)
-        show(f"images are gone from the engine and will be built again: {names}")
+        terminal.say(f"images are gone from the engine and will be built again: {names}")
         targets = [part for urn in missing for part in ("--target", urn)]
-        pulumi.stream("refresh", "--yes", "--skip-preview", *targets, show=show)
+        pulumi.stream("refresh", "--yes", "--skip-preview", *targets)

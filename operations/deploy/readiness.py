@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from operations.console import terminal
 from operations.console.errors import OperationError
 from operations.engine.protocol import Engine, troubled
 
@@ -35,7 +36,6 @@ def wait_until_answering(
     url: str,
     *,
     seconds: float,
-    show: Callable[[str], None],
     ask: Callable[[str], str | None] = answer,
     clock: Any = time,
 ) -> None:
@@ -54,20 +54,20 @@ def wait_until_answering(
                 fix=["`make status` and `make doctor` look closer"],
             )
         if now - spoken >= HEARTBEAT_SECONDS:
-            show(f"    … waiting for {url}, {now - started:.0f} s: {reason}")
+            terminal.say(f"    … waiting for {url}, {now - started:.0f} s: {reason}")
             spoken = now
         clock.sleep(POLL_SECONDS)
 
 
-def report_trouble(engine: Engine, stack: str, *, clean: Callable[[str], str], show: Callable[[str], None]) -> int:
+def report_trouble(engine: Engine, stack: str) -> int:
     """Show each container of the stack that is not well, with its last log lines; give their number."""
     containers = engine.containers(stack)
     found = list(troubled(engine, containers))
     found += [(one, "not healthy yet") for one in containers if one.health == "starting"]
     for container, reason in found:
-        show("")
-        show(f"{container.name} ({container.service}): {reason}. Its last log lines:")
-        text = clean(engine.last_lines(container.id, LOG_LINES)).strip()
+        terminal.say("")
+        terminal.say(f"{container.name} ({container.service}): {reason}. Its last log lines:")
+        text = engine.last_lines(container.id, LOG_LINES).strip()
         for line in text.splitlines() or ["(it wrote nothing)"]:
-            show(f"    {line}")
+            terminal.say(f"    {line}")
     return len(found)

@@ -15,12 +15,14 @@ from typing import Any
 import httpx
 
 import otel
+from operations.console import terminal
 from operations.console.errors import OperationError
+from operations.console.redaction import hide
 from operations.engine.protocol import Engine
 from operations.stack.target import Target
 from operations.telemetry import clickhouse as clickhouse_http
 from operations.telemetry import metrics
-from operations.verbs.traces import lines, reading_image, recorded
+from operations.telemetry.trace_files import lines, traces_file, volume_file
 from settings import NAMESPACE, load, telemetry
 from toolchain import network
 
@@ -33,7 +35,6 @@ REQUEST_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10.0
 
 Found = Callable[[], bool]
-Show = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +115,9 @@ def _clickhouse(target: Target) -> tuple[otel.ClickHouse, str, str | None]:
     clickhouse = telemetry.destinations(loaded).clickhouse
     if clickhouse is None or loaded.clickhouse_password is None:
         raise OperationError("ClickHouse is not set although the stack runs with it", where=f"{prefix}Endpoint")
-    return clickhouse, loaded.clickhouse_password.get_secret_value(), telemetry.ca_bundle(loaded)
+    password = loaded.clickhouse_password.get_secret_value()
+    hide([password])
+    return clickhouse, password, telemetry.ca_bundle(loaded)
 
 
 def _sent(metrics_url: str, exporter: str, before: int) -> Found:
@@ -135,12 +138,9 @@ def front_door(target: Target, engine: Engine, outputs: Mapping[str, Any]) -> Fr
     token = authority = None
     if "otlpToken" in outputs:
         token = target.pulumi().answer("stack", "output", "otlpToken", "--show-secrets").strip()
+        hide([token])
     if volume := outputs.get("otlpCertificatesVolume"):
-        image = reading_image(target, engine)
-        found = engine.read_file(
-            image=image, stack=target.stack, volume=str(volume), path="ca.pem", lines=200, follow=False
-        )
-        authority = "\n".join(lines(found))
+        authority = "\n".join(lines(volume_file(target, engine, str(volume), "ca.pem").tail(200)))
     return FrontDoor(endpoint=str(outputs["otlpHttpEndpoint"]).rstrip("/"), token=token, authority=authority)
 
 
@@ -149,9 +149,10 @@ def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: 
     profile = otel.PROFILES[str(outputs["telemetryProfile"])]
     made: list[ProbeTarget] = []
     if profile.uses("file/traces"):
+        file = traces_file(target, engine)
 
         def in_file() -> bool:
-            return any(trace_id in line for line in lines(recorded(target, engine, last=200)))
+            return any(trace_id in line for line in lines(file.tail(200)))
 
         made.append(
             ProbeTarget(where=f"{outputs['tracesFile']} in volume {outputs['tracesVolume']}", found=in_file)
@@ -180,7 +181,7 @@ def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: 
     return made
 
 
-def prove(target: Target, engine: Engine, outputs: Mapping[str, Any], show: Show, *, clock: Any = time) -> None:
+def prove(target: Target, engine: Engine, outputs: Mapping[str, Any], *, clock: Any = time) -> None:
     """Send a marked span and wait until it is wherever the profile puts it.
 
     Raises:
@@ -201,7 +202,7 @@ def prove(target: Target, engine: Engine, outputs: Mapping[str, Any], show: Show
         except NotYetError as error:
             why = f": {error}"
         if taken and not places:
-            show(f"telemetry: a marked span was sent and found (trace {trace_id})")
+            terminal.say(f"telemetry: a marked span was sent and found (trace {trace_id})")
             return
         now = clock.monotonic()
         missing = " and ".join(place.where for place in places) if taken else door.endpoint
@@ -216,6 +217,6 @@ def prove(target: Target, engine: Engine, outputs: Mapping[str, Any], show: Show
                 ],
             )
         if now - spoken >= HEARTBEAT_SECONDS:
-            show(f"    … waiting for a marked span at {missing}, {now - started:.0f} s{why}")
+            terminal.say(f"    … waiting for a marked span at {missing}, {now - started:.0f} s{why}")
             spoken = now
         clock.sleep(POLL_SECONDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,8 +28,6 @@ from operations.engine.protocol import (
 )
 
 TIMEOUT_SECONDS = 60
-COLLECTOR_USER = "10005:10005"
-"""Owner of the files that the collector writes; nobody else may read them."""
 _HEALTH = re.compile(r"\((healthy|unhealthy|health: starting)\)$")
 
 
@@ -230,21 +228,19 @@ class DockerEngine:
             gained += answer.get("SpaceReclaimed") or 0
         return gained
 
-    def read_file(
-        self, *, image: str, stack: str, volume: str, path: str, lines: int, follow: bool
+    def run_once(
+        self, image: str, command: Sequence[str], *, stack: str, user: int, mounts: Mapping[str, str]
     ) -> _ContainerOutput:
         """See `Engine`."""
-        # `-F` goes on when the file is rotated or not there yet.
-        command = ["tail", "-n", str(lines), *(["-F"] if follow else []), f"/volume/{path}"]
         container = self._api.create_container(
             image,
             name=f"letta-{stack}-reader-{secrets.token_hex(4)}",
-            command=command,
-            user=COLLECTOR_USER,
+            command=list(command),
+            user=f"{user}:{user}",
             network_disabled=True,
             labels={catalogue.READER_LABEL: stack},
             host_config=self._api.create_host_config(
-                binds={volume: {"bind": "/volume", "mode": "ro"}},
+                binds={volume: {"bind": path, "mode": "ro"} for volume, path in mounts.items()},
                 network_mode="none",
                 read_only=True,
                 cap_drop=["ALL"],
@@ -257,7 +253,7 @@ class DockerEngine:
 
 
 class _ContainerOutput:
-    """The output of a throw-away container, which is removed at the end; implements `FileStream`."""
+    """The output of a temporary container, which is removed at the end; implements `Output`."""
 
     def __init__(self, api: docker.APIClient, container: str) -> None:
         self._api = api

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -123,15 +123,15 @@ class EngineUnreachableError(Exception):
     """No engine answers; the text says where it was looked for and why it failed."""
 
 
-class FileStream(Protocol):
-    """The content of a file, in chunks as they come."""
+class Output(Protocol):
+    """The output of a command, in chunks as they come. It runs when it is iterated over."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the chunks."""
+        """Run the command and yield the chunks."""
         ...
 
     def close(self) -> None:
-        """End it, from any thread; who iterates gets the end."""
+        """End the command, from any thread; the iteration then ends too."""
         ...
 
 
@@ -201,16 +201,19 @@ class Engine(Protocol):
         """Remove pieces of the build cache; give the bytes gained."""
         ...
 
-    def read_file(self, *, image: str, stack: str, volume: str, path: str, lines: int, follow: bool) -> FileStream:
-        """Read the last lines of a file in a volume, and with `follow` those that are added.
+    def run_once(
+        self, image: str, command: Sequence[str], *, stack: str, user: int, mounts: Mapping[str, str]
+    ) -> Output:
+        """Run a command in a container without network, and return its standard output.
+
+        The container is removed when the command has ended or the output is closed.
 
         Args:
-            image: what to run `tail` in.
-            stack: whose volume it is.
-            volume: its name.
-            path: the file's path in it.
-            lines: how many.
-            follow: whether to go on.
+            image: must be on the engine.
+            command: program and arguments; never a secret among them.
+            stack: the stack that it reads from; `catalogue.READER_LABEL` on the container names it.
+            user: numeric user and group.
+            mounts: name of a volume → the path at which it is mounted, read-only.
         """
         ...
 

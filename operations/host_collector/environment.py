@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import otel
 from operations.console.errors import OperationError
+from operations.console.redaction import hide
 
 SECRETS = {
     "CLICKHOUSE_PASSWORD": otel.CLICKHOUSE_PASSWORD,
@@ -44,12 +45,14 @@ class CollectorOptions:
 
 
 def read(environ: Mapping[str, str], *, version: str, profile: str | None, development: bool) -> CollectorOptions:
-    """Read the variables; an empty one counts as not set.
+    """Read the variables, and hide the secrets among them; an empty one counts as not set.
 
     Raises:
         OperationError: when they are not good; no message repeats a value.
     """
     values = {name: value for name in (*_VARIABLES, *SECRETS) if (value := _text(environ, name))}
+    secrets = {name: values[name] for name in SECRETS if name in values}
+    hide(secrets.values())
     for destination, secret in _PAIRS:
         if (destination in values) != (secret in values):
             there, missing = (destination, secret) if destination in values else (secret, destination)
@@ -57,7 +60,6 @@ def read(environ: Mapping[str, str], *, version: str, profile: str | None, devel
     destinations = _destinations(values)
     with _naming("--profile"):
         choice = otel.choose(profile=profile, development=development, destinations=destinations)
-    secrets = {name: values[name] for name in SECRETS if name in values}
     files = {}
     for variable, file in SECRETS.items():
         if file in otel.secret_names(choice.profile):

@@ -14,7 +14,6 @@ import otel
 from operations.checks import ports
 from operations.console import process, terminal
 from operations.console.errors import OperationError
-from operations.console.redaction import Redactor
 from operations.engine.protocol import Container, EngineUnreachableError
 from operations.host_collector import environment, tables
 from operations.host_collector.environment import CollectorOptions
@@ -78,7 +77,7 @@ def run(
         state.write_configuration(text)
         with state.secret_files(wanted.secret_files):
             environ = {**given, "GOMEMLIMIT": otel.go_memory_limit(MEMORY_MIB)}
-            return _run(program, state, environ, wanted, version)
+            return _run(program, state, environ, version)
 
 
 def _configuration(wanted: CollectorOptions, layout: otel.ListenLayout, version: str, device_id: str) -> str:
@@ -165,23 +164,21 @@ def _prepare_clickhouse(wanted: CollectorOptions, version: str, retention_days: 
     target = wanted.destinations.clickhouse
     if target is None or otel.CLICKHOUSE_PASSWORD not in wanted.secret_files:
         return
-    clean = Redactor(wanted.secrets.values())
     try:
         done = tables.ensure(target, wanted.secrets["CLICKHOUSE_PASSWORD"], retention_days=retention_days)
     except tables.UndeliverableError as error:
         if not CollectorVersion.parse(version).has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
             raise OperationError(
-                clean(f"{error}. Collector {version} does not start then: it wants to make the tables itself"),
+                f"{error}. Collector {version} does not start then: it wants to make the tables itself",
                 where="CLICKHOUSE_ENDPOINT",
                 fix=["start ClickHouse first", f"or take collector {otel.DEFAULT_VERSION}, which waits for it"],
             ) from None
         done = f"warning: {error}. Signals wait in the queue until ClickHouse has the tables: run this again then."
-    terminal.say(clean(done))
+    terminal.say(done)
 
 
-def _run(program: Path, state: State, environ: Mapping[str, str], wanted: CollectorOptions, version: str) -> int:
+def _run(program: Path, state: State, environ: Mapping[str, str], version: str) -> int:
     arguments = ["--config", str(state.configuration), *CollectorVersion.parse(version).arguments]
-    clean = Redactor(wanted.secrets.values())
     judged = subprocess.run(
         [program, "validate", *arguments],
         env=dict(environ),
@@ -193,15 +190,13 @@ def _run(program: Path, state: State, environ: Mapping[str, str], wanted: Collec
     )
     if judged.returncode:
         raise OperationError(
-            f"the collector does not accept its configuration: {clean(judged.stdout + judged.stderr).strip()}",
+            f"the collector does not accept its configuration: {(judged.stdout + judged.stderr).strip()}",
             where=str(state.configuration),
         )
     ended = process.run(
         [str(program), *arguments],
         directory=state.folder,
         environment=environ,
-        show=terminal.say,
-        clean=clean,
         insist=signal.SIGKILL,
     )
     terminal.say(f"the collector has ended with exit code {ended.code}")

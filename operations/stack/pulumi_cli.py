@@ -9,13 +9,14 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from operations.console import process
 from operations.console.errors import OperationError
+from operations.console.redaction import hide, redacted
 from operations.stack.event_log import EventLog, describe
 from operations.stack.known_errors import hints
 from operations.stack.state import StackState
@@ -28,8 +29,6 @@ class PulumiCli:
     environment: Mapping[str, str]
     directory: Path
     stack: str
-    clean: Callable[[str], str] = lambda line: line
-    """Takes known secrets out of what is shown."""
 
     def _binary(self) -> str:
         found = shutil.which("pulumi", path=self.environment.get("PATH"))
@@ -38,7 +37,7 @@ class PulumiCli:
         return found
 
     def _failed(self, verb: str, output: str, code: int) -> OperationError:
-        last = self.clean(output.strip())[-1500:]
+        last = redacted(output.strip())[-1500:]
         return OperationError(
             f"`pulumi {verb}` ended with exit code {code}" + (f":\n{last}" if last else ""),
             where=f"stack {self.stack}",
@@ -65,8 +64,10 @@ class PulumiCli:
             raise self._failed(arguments[0], done.stderr or done.stdout, done.returncode)
         return done.stdout
 
-    def stream(self, *arguments: str, show: Callable[[str], None], log: IO[str] | None = None) -> None:
+    def stream(self, *arguments: str, omit: tuple[str, ...] = (), log: IO[str] | None = None) -> None:
         """Run an operation on the stack with its output shown as it comes, and a line when none comes.
+
+        Lines that begin with one of `omit` are not shown.
 
         Raises:
             OperationError: when it fails; what it wrote has been shown.
@@ -82,9 +83,8 @@ class PulumiCli:
                 directory=self.directory,
                 # Without it the flag --event-log does not exist.
                 environment={**self.environment, "PULUMI_DEBUG_COMMANDS": "true"},
-                show=show,
                 when_silent=lambda seconds: _heartbeat(verb, events, seconds),
-                clean=self.clean,
+                omit=omit,
                 log=log,
             )
             events.read()
@@ -120,10 +120,12 @@ class PulumiCli:
             )
 
     def state(self, *, show_secrets: bool = False) -> StackState:
-        """Ask Pulumi for the state. With secrets it is only ever held in memory, to know what to hide."""
+        """Ask Pulumi for the state. With secrets it is only ever held in memory, and they are hidden."""
         text = self.answer("stack", "export", *(["--show-secrets"] if show_secrets else []))
         exported: dict[str, Any] = json.loads(text)
-        return StackState(exported.get("deployment") or {})
+        state = StackState(exported.get("deployment") or {})
+        hide(state.secret_values())
+        return state
 
 
 def _ending(code: int) -> str:

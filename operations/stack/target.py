@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from operations.console.errors import OperationError
-from operations.console.redaction import Redactor
+from operations.console.redaction import hide
 from operations.engine.protocol import Engine, EngineUnreachableError
 from operations.stack import decryption
 from operations.stack.backend import FileBackend, file_backend
@@ -78,26 +78,24 @@ class Target:
         except OperationError:
             return None
 
-    def known_secrets(self) -> tuple[str, ...]:
-        """Give the values of the secrets in the stack file, to take them out of output."""
+    def hide_secrets(self) -> None:
+        """Hide the values of the secrets in the stack file from all that is printed or logged.
+
+        Raises:
+            OperationError: when our passphrase is not the stack's.
+        """
         if self.decrypter is None:
-            return ()
-        found = []
+            return
         for ciphertext in self.stack_file.ciphertexts():
             try:
-                found.append(self.decrypter.open(ciphertext))
+                hide([self.decrypter.open(ciphertext)])
             except decryption.WrongPassphraseError:
                 continue
-        return tuple(found)
 
     def pulumi(self) -> PulumiCli:
-        """Give the CLI for this stack; what it shows is without the stack file's secrets."""
-        return PulumiCli(
-            environment=self.environment,
-            directory=self.checkout.root,
-            stack=self.stack,
-            clean=Redactor(self.known_secrets()),
-        )
+        """Return the CLI for this stack; the stack file's secrets are hidden from here on."""
+        self.hide_secrets()
+        return PulumiCli(environment=self.environment, directory=self.checkout.root, stack=self.stack)
 
     def exists(self) -> bool:
         """Whether the backend knows the stack."""

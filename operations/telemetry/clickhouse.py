@@ -8,6 +8,7 @@ from enum import StrEnum
 import httpx
 
 import otel
+from operations.console.redaction import redacted
 
 # ClickHouse's codes for what is wrong with user and password, which HTTP statuses tell less well.
 _NOT_LET_IN = {"192", "193", "194", "516"}
@@ -62,7 +63,7 @@ def ask(
     if code in _NOT_LET_IN or (code is None and answer.status_code == httpx.codes.UNAUTHORIZED):
         raise ClickHouseError(Trouble.NOT_LET_IN, "ClickHouse refuses the user or the password")
     if code is not None:
-        raise ClickHouseError(Trouble.FAILED, answer.text.strip()[:300])
+        raise ClickHouseError(Trouble.FAILED, redacted(answer.text.strip())[:300])
     if answer.status_code in _AWAY:
         why = f"HTTP {answer.status_code} from what is before it"
         raise ClickHouseError(Trouble.AWAY, f"ClickHouse does not answer: {why}")

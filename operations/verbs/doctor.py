@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Sequence
@@ -90,7 +89,7 @@ def doctor(stack: str, *, as_json: bool) -> bool:
     checks = (*extra, *diagnose(on))
     bad = [check for check in checks if check.state is CheckState.BROKEN]
     if as_json:
-        print(json.dumps({"stack": stack, "checks": [asdict(check) for check in checks]}, indent=2))
+        terminal.say_json({"stack": stack, "checks": [asdict(check) for check in checks]})
     else:
         terminal.table(f"stack {stack}", ("check", "state", "found"), _rows(checks))
         terminal.say(f"{len(bad)} broken" if bad else "nothing is broken")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import catalogue
 from operations.console import terminal
 from operations.console.errors import OperationError
+from operations.console.run_log import run_log
 from operations.engine.protocol import Container, Engine, Network, Volume
 from operations.stack.target import Target
-from operations.verbs.up import logged
+
+_ADVICE = ("The resources in the stack have been deleted", "If you want to remove the stack")
+"""Lines of Pulumi that are not shown: it advises to remove the stack too, which is what happens next."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +55,6 @@ def look(engine: Engine, stack: str) -> Leftovers:
     )
 
 
-def _shown(line: str) -> None:
-    # Pulumi advises to remove the stack too, which is what happens next.
-    if not line.startswith(("The resources in the stack have been deleted", "If you want to remove the stack")):
-        terminal.say(line)
-
-
 def remove_readers(engine: Engine, stack: str) -> None:
     """End `make traces` of this stack: its container would hold the volume."""
     for container in engine.containers():
@@ -66,17 +62,17 @@ def remove_readers(engine: Engine, stack: str) -> None:
             engine.remove_container(container.id)
 
 
-def remove(engine: Engine, left: Leftovers, *, data: bool, show: Callable[[str], None]) -> None:
+def remove(engine: Engine, left: Leftovers, *, data: bool) -> None:
     """Remove what is left: containers, then networks and volumes; data only when told so."""
     for container in left.containers:
-        show(f"removing container {container.name}")
+        terminal.say(f"removing container {container.name}")
         engine.remove_container(container.id)
     for network in left.networks:
-        show(f"removing network {network.name}")
+        terminal.say(f"removing network {network.name}")
         engine.remove_network(network.id)
     for volume in left.volumes:
         if data or volume not in left.data:
-            show(f"removing volume {volume.name}")
+            terminal.say(f"removing volume {volume.name}")
             engine.remove_volume(volume.name)
 
 
@@ -127,9 +123,9 @@ def down(target: Target, *, yes: bool, leftovers: bool) -> None:
             terminal.confirm(f"Destroy stack {stack} with all its data?", yes=yes)
         remove_readers(engine, stack)
         if not state_is_empty:
-            with logged("destroy", stack) as log:
+            with run_log("destroy", stack) as log:
                 target.pulumi().stream(
-                    "destroy", "--yes", "--skip-preview", "--suppress-permalink=true", show=_shown, log=log
+                    *("destroy", "--yes", "--skip-preview", "--suppress-permalink=true"), omit=_ADVICE, log=log
                 )
         # An empty stack holds nothing but its history; its settings stay in the stack file.
         target.pulumi().answer("stack", "rm", "--yes", "--preserve-config")
@@ -146,7 +142,7 @@ def _clean_up(target: Target, engine: Engine, *, own: bool, yes: bool, leftovers
         terminal.confirm(f"Remove what no state knows, data included: {left.words()}?", yes=yes)
         remove_readers(engine, target.stack)
     if leftovers or own:
-        remove(engine, left, data=leftovers, show=terminal.say)
+        remove(engine, left, data=leftovers)
         left = look(engine, target.stack)
     if not left.is_nothing:
         raise OperationError(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 def exports(wanted: Mapping[str, str], present: Mapping[str, str]) -> str:
     """Give `export` lines for what a shell with the variables `present` lacks."""
     differing = {name: value for name, value in sorted(wanted.items()) if present.get(name) != value}
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in differing.items())
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in differing.items())
 
 
 def env(stack: str) -> str:

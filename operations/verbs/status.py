@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -84,9 +83,7 @@ def status(target: Target, *, as_json: bool) -> bool:
     found = services(target.engine(), target.stack)
     well = bool(found) and all(one.is_well for one in found)
     if as_json:
-        print(
-            json.dumps({"stack": target.stack, "well": well, "services": [asdict(one) for one in found]}, indent=2)
-        )
+        terminal.say_json({"stack": target.stack, "well": well, "services": [asdict(one) for one in found]})
         return well
     if not found:
         terminal.say(f"stack {target.stack} is not up; `make up STACK={target.stack}` brings it up")

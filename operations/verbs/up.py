@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
 from operations.console import terminal
 from operations.console.errors import OperationError
-from operations.console.redaction import Redactor
+from operations.console.run_log import run_log
 from operations.deploy import build_logs, preflight, readiness, summary, telemetry_probe
+from operations.deploy.tools import ensure_tools
 from operations.engine.protocol import Engine
 from operations.stack.pulumi_cli import PulumiCli, with_colour
 from operations.stack.target import Target, tool_environment
 from operations.stack.target import target as make_target
 from toolchain import locations
-from toolchain.install import Part, ensure
-from toolchain.progress import Progress
+from toolchain.install import Part
 
 _PROVIDER_KEYS = (
     "openaiApiKey",
@@ -31,28 +27,11 @@ _PROVIDER_KEYS = (
 )
 
 
-def log_file(verb: str, stack: str) -> Path:
-    """Make a new file for the log of a run; only its owner may read it."""
-    folder = locations.private_folder(locations.logs())
-    path = folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{verb}-{stack}.log"
-    path.touch(mode=0o600)
-    return path
-
-
-@contextmanager
-def logged(verb: str, stack: str) -> Iterator[IO[str]]:
-    """Open the log of a run, and say where it is."""
-    path = log_file(verb, stack)
-    terminal.say(f"pulumi {verb}, stack {stack} (log: {path})")
-    with path.open("a", encoding="utf-8") as file:
-        yield file
-
-
 def _colour(pulumi: PulumiCli) -> tuple[str, ...]:
     return ("--color", "always" if with_colour(pulumi.environment) else "never")
 
 
-def deploy(target: Target, *, yes: bool, show: Callable[[str], None]) -> None:
+def deploy(target: Target, *, yes: bool) -> None:
     """Run `pulumi up`; protected stacks show a preview first and ask.
 
     Raises:
@@ -70,8 +49,8 @@ def deploy(target: Target, *, yes: bool, show: Callable[[str], None]) -> None:
         pulumi.interactive(*common)
         return
     preview = () if target.is_protected else ("--skip-preview",)
-    with logged("up", target.stack) as log:
-        pulumi.stream(*common, "--yes", *preview, show=show, log=log)
+    with run_log("up", target.stack) as log:
+        pulumi.stream(*common, "--yes", *preview, log=log)
 
 
 def _explain_failure(target: Target, engine: Engine, *, since: float) -> None:
@@ -79,17 +58,14 @@ def _explain_failure(target: Target, engine: Engine, *, since: float) -> None:
 
     Must not fail itself: the update's own error is what counts.
     """
-    builds = build_logs.report_failed(
-        target.checkout.root / "build", since=since, lines=readiness.LOG_LINES, show=terminal.say
-    )
-    secrets = list(target.known_secrets())
+    builds = build_logs.report_failed(target.checkout.root / "build", since=since, lines=readiness.LOG_LINES)
     try:
-        secrets += target.pulumi().state(show_secrets=True).secret_values()
+        target.pulumi().state(show_secrets=True)
     except OperationError:
         # Then generated passwords are not known, and a log that might show one is not shown.
         terminal.say("(the state cannot be read, so container logs are not shown: they could hold secrets)")
         return
-    containers = readiness.report_trouble(engine, target.stack, clean=Redactor(secrets), show=terminal.say)
+    containers = readiness.report_trouble(engine, target.stack)
     if not builds and not containers:
         terminal.say("no container of the stack is unwell: the cause is in the messages above")
 
@@ -112,29 +88,20 @@ def up(stack: str, *, yes: bool) -> None:
         target = make_target(stack)
     engine = target.engine()
     # An engine that was only installed now holds no port yet; one that ran has been looked at above.
-    preflight.prepare_stack(target, engine, terminal.say)
+    preflight.prepare_stack(target, engine)
     deployed = time.time()
     try:
-        deploy(target, yes=yes, show=terminal.say)
+        deploy(target, yes=yes)
         outputs = target.state().outputs
         if outputs.get("healthUrl"):
             seconds = float(target.stack_file.number("startTimeoutSeconds", 180))
-            readiness.wait_until_answering(str(outputs["healthUrl"]), seconds=seconds, show=terminal.say)
-            telemetry_probe.prove(target, engine, outputs, terminal.say)
+            readiness.wait_until_answering(str(outputs["healthUrl"]), seconds=seconds)
+            telemetry_probe.prove(target, engine, outputs)
     except OperationError:
         _explain_failure(target, engine, since=deployed)
         raise
     show_endpoints(target)
     terminal.say(f"stack {target.stack} is up after {time.monotonic() - started:.0f} s")
-
-
-def ensure_tools(without: Collection[Part] = ()) -> None:
-    """Bring what is missing: engine, Pulumi with its plugins, base image.
-
-    Raises:
-        toolchain.failure.StepFailedError: when something cannot be brought, with what to install by hand.
-    """
-    ensure(Progress(terminal.say), want=[part for part in Part if part not in without])
 
 
 def _needless(target: Target) -> tuple[Part, ...]:

@@ -22,7 +22,7 @@ from operations.stack.state import IMAGE, StackState
 from operations.stack.target import Target
 from operations.verbs.env import exports
 from operations.verbs.status import services
-from tests.unit.operations.engine.test_engine import FakeEngine, container, inspection
+from testbed.fake_engine import FakeEngine, container, inspection
 
 pytestmark = pytest.mark.unit
 
@@ -188,6 +188,21 @@ def test_a_passphrase_that_others_can_read_is_noted_with_the_cure(tmp_path: Path
     file.chmod(0o644)
     check = stack.passphrase_check(_target(tmp_path, PULUMI_CONFIG_PASSPHRASE_FILE=str(file)))
     assert (check.state, check.fix) == (CheckState.NOTE, (f"`chmod 600 {file}`",))
+
+
+def test_with_another_stacks_passphrase_all_else_is_checked_nevertheless(tmp_path: Path) -> None:
+    salt = "v1:KgFVTCT5DiA=:v1:zD4qoE8daPxQdru2:N/EmbpwTNjsC4wwagodn2GHcNUnkSg=="
+    (tmp_path / "toolchain").mkdir()
+    (tmp_path / "toolchain" / "versions.toml").write_text("plugin = []\n")
+    target = _target(
+        tmp_path,
+        f"encryptionsalt: {salt}\n",
+        PULUMI_CONFIG_PASSPHRASE="wrong",
+        PULUMI_BACKEND_URL=f"file://{tmp_path}/backend",
+    )
+    found = {check.name: check.state for check in stack.stack_checks(target, FakeEngine())}
+    assert found["passphrase"] is CheckState.BROKEN
+    assert found["volumes"] is CheckState.OK
 
 
 def test_a_passphrase_file_that_is_gone_is_broken(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from operations.checks.ports import Finding, PortState, WantedPort, check, overlap, wanted_ports
 from operations.engine.protocol import Published
 from operations.stack.checkout import StackFile
-from tests.unit.operations.engine.test_engine import container
+from testbed.fake_engine import container
 
 pytestmark = pytest.mark.unit
 

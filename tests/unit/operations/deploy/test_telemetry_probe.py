@@ -14,12 +14,13 @@ import otel
 from operations.checks import telemetry
 from operations.checks.result import Check, CheckState
 from operations.console.errors import OperationError
+from operations.console.redaction import hide
 from operations.deploy import telemetry_probe
 from operations.telemetry.metrics import Exporter, Metrics, MetricsUnreadableError, parse
 from otel.clickhouse import statements
 from testbed.certificates import Authority
 from testbed.clickhouse import ClickHouse
-from tests.unit.operations.engine.test_engine import FakeEngine, container
+from testbed.fake_engine import FakeEngine, container
 
 pytestmark = pytest.mark.unit
 
@@ -64,7 +65,6 @@ def checked(*log: str, found: tuple[Exporter, ...] = (), disk_full: bool = False
         FakeEngine(logs={"c": "\n".join(log)}),
         [container("letta-dev-collector", id="c", service="collector")],
         stack="dev",
-        clean=lambda text: text.replace("hidden", "***"),
         read=lambda _: Metrics(exporters=found, disk_full=disk_full),
         now=NOW,
     )
@@ -115,7 +115,8 @@ def test_a_failure_that_is_over_is_not_told() -> None:
 
 
 def test_a_secret_in_a_message_is_not_shown() -> None:
-    assert "hidden" not in checked(log_line("clickhouse/traces", "unknown hidden thing")).detail
+    hide(["hunter22"])
+    assert "hunter22" not in checked(log_line("clickhouse/traces", "unknown hunter22 thing")).detail
 
 
 def test_what_was_lost_or_refused_for_good_is_broken() -> None:
@@ -154,7 +155,7 @@ def test_a_collector_whose_metrics_cannot_be_read_is_broken() -> None:
         raise MetricsUnreadableError("connection refused")
 
     found = telemetry.check(
-        OUTPUTS, FakeEngine(), [container("c", service="collector")], stack="dev", clean=str, read=read, now=NOW
+        OUTPUTS, FakeEngine(), [container("c", service="collector")], stack="dev", read=read, now=NOW
     )
 
     assert found.state is CheckState.BROKEN
@@ -162,7 +163,7 @@ def test_a_collector_whose_metrics_cannot_be_read_is_broken() -> None:
 
 
 def test_a_stack_that_is_not_up_has_no_telemetry_to_look_at() -> None:
-    found = telemetry.check({}, FakeEngine(), [], stack="dev", clean=str, now=NOW)
+    found = telemetry.check({}, FakeEngine(), [], stack="dev", now=NOW)
 
     assert (found.state, found.detail) == (CheckState.OK, "not up")
 
@@ -184,11 +185,7 @@ class _Target:
     stack = "dev"
 
 
-def proved(
-    monkeypatch: pytest.MonkeyPatch, *, takes: Any = lambda: None, finds: Any = lambda: True
-) -> tuple[list[str], Clock]:
-    said: list[str] = []
-    clock = Clock()
+def proved(monkeypatch: pytest.MonkeyPatch, *, takes: Any = lambda: None, finds: Any = lambda: True) -> None:
     monkeypatch.setattr(telemetry_probe, "send", lambda *_: takes())
     monkeypatch.setattr(
         telemetry_probe, "front_door", lambda *_: telemetry_probe.FrontDoor(endpoint="http://localhost:4318")
@@ -200,17 +197,18 @@ def proved(
         _Target(),  # type: ignore[arg-type]
         FakeEngine(),
         {"otlpHttpEndpoint": "http://localhost:4318"},
-        said.append,
-        clock=clock,
+        clock=Clock(),
     )
-    return said, clock
 
 
-def test_the_marked_span_is_waited_for_with_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_marked_span_is_waited_for_with_signs_of_life(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     waits = iter(range(100))
 
-    said, _ = proved(monkeypatch, finds=lambda: next(waits) > 30)
+    proved(monkeypatch, finds=lambda: next(waits) > 30)
 
+    said = capsys.readouterr().out.splitlines()
     assert any("waiting for a marked span at table otel_traces" in line for line in said)
     assert "sent and found" in said[-1]
 

@@ -15,11 +15,13 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from operations.console.errors import OperationError
+from operations.console.redaction import redacted
 from operations.stack import decryption
 from operations.stack.backend import FileBackend, file_backend
 from operations.stack.checkout import Checkout, StackFile
 from operations.stack.decryption import Decrypter, WrongPassphraseError
 from operations.stack.state import StackState
+from operations.stack.target import Target
 
 pytestmark = pytest.mark.unit
 
@@ -102,6 +104,15 @@ def test_a_salt_that_pulumi_itself_wrote_is_opened(monkeypatch: pytest.MonkeyPat
 def test_a_wrong_passphrase_is_told_at_once() -> None:
     with pytest.raises(WrongPassphraseError):
         Decrypter("wrong", _salted("right")[0])
+
+
+def test_the_secrets_of_a_stack_file_are_hidden_from_output(tmp_path: Path) -> None:
+    encryption_salt, salt = _salted("right")
+    sealed = _seal("right", salt, "sk-12345")
+    text = f"encryptionsalt: {encryption_salt}\nconfig:\n  letta:a: {{secure: '{sealed}'}}\n"
+    environment = {"PULUMI_CONFIG_PASSPHRASE": "right"}
+    Target(stack="dev", environment=environment, checkout=_checkout(tmp_path, text)).hide_secrets()
+    assert redacted("the key is sk-12345") == "the key is [secret]"
 
 
 def test_the_error_of_a_foreign_salt_names_file_passphrase_and_the_ways_out(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from operations.console.errors import OperationError
 from operations.engine.protocol import Network, Volume
 from operations.stack.state import CONTAINER
 from operations.verbs.down import down, look, remove_readers
-from tests.unit.operations.engine.test_engine import FakeEngine, container
+from testbed.fake_engine import FakeEngine, container
 from tests.unit.operations.verbs.test_up import FakeTarget, resource, state_of
 
 pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("own_folders")]

@@ -12,6 +12,7 @@ import settings
 from operations.checks import result
 from operations.console import terminal
 from operations.console.errors import OperationError
+from operations.console.redaction import hide
 from operations.deploy import preflight, readiness
 from operations.engine.protocol import Image
 from operations.stack.backend import Lock
@@ -20,7 +21,7 @@ from operations.stack.pulumi_cli import PulumiCli
 from operations.stack.state import CONTAINER, IMAGE, StackState
 from operations.stack.target import Target
 from operations.verbs.up import deploy
-from tests.unit.operations.engine.test_engine import FakeEngine, container, inspection
+from testbed.fake_engine import FakeEngine, container, inspection
 
 pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("own_folders")]
 
@@ -41,7 +42,7 @@ class FakePulumi:
         self._do(arguments)
         return ""
 
-    def stream(self, *arguments: str, show: Any, log: Any = None) -> None:  # noqa: ARG002
+    def stream(self, *arguments: str, omit: tuple[str, ...] = (), log: Any = None) -> None:  # noqa: ARG002
         self._do(arguments)
 
     def interactive(self, *arguments: str) -> None:
@@ -98,10 +99,6 @@ def state_of(*resources: dict[str, object], pending: tuple[str, ...] = ()) -> St
     return StackState({"resources": list(resources), "pending_operations": operations})
 
 
-def _nothing(_line: str) -> None:
-    return
-
-
 # What is refused before anything changes
 
 
@@ -134,11 +131,11 @@ def _lock(pid: int, tmp_path: Path, host: str = "elsewhere") -> Lock:
 
 def test_a_lock_that_somebody_holds_is_told_with_the_holder(tmp_path: Path) -> None:
     with pytest.raises(OperationError, match="process 7 of ada@elsewhere"):
-        preflight.clear_stale_locks([_lock(7, tmp_path)], lambda: None, _nothing)
+        preflight.clear_stale_locks([_lock(7, tmp_path)], lambda: None)
 
 
 def test_without_locks_nothing_is_cancelled() -> None:
-    preflight.clear_stale_locks([], lambda: pytest.fail("cancelled"), _nothing)
+    preflight.clear_stale_locks([], lambda: pytest.fail("cancelled"))
 
 
 # What interrupted runs left
@@ -150,7 +147,7 @@ def test_an_image_that_was_pruned_by_hand_is_refreshed_so_that_it_is_built_again
     )
     engine = FakeEngine(all_images=[Image(id="i", tags=("x:1",), size=1, ours=True)])
     target = FakeTarget(tmp_path, state=state, engine=engine)
-    preflight.prepare_stack(target, engine, _nothing)
+    preflight.prepare_stack(target, engine)
     (asked,) = target.cli.asked
     assert asked[0] == "refresh"
     assert [part for part in asked if part.startswith("urn:")] == [f"urn:pulumi:dev::letta::{IMAGE}::nginx"]
@@ -159,14 +156,14 @@ def test_an_image_that_was_pruned_by_hand_is_refreshed_so_that_it_is_built_again
 def test_when_all_is_there_pulumi_is_not_started_at_all(tmp_path: Path) -> None:
     engine = FakeEngine(all_containers=[container("c")])
     target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c", id="id-c")), engine=engine)
-    preflight.prepare_stack(target, engine, _nothing)
+    preflight.prepare_stack(target, engine)
     assert target.cli.asked == []
     assert len(engine.all_containers) == 1
 
 
 def test_a_stack_that_is_not_known_is_created(tmp_path: Path) -> None:
     target = FakeTarget(tmp_path)
-    preflight.prepare_stack(target, target.fake_engine, _nothing)
+    preflight.prepare_stack(target, target.fake_engine)
     assert target.cli.verbs == ["stack init"]
 
 
@@ -176,7 +173,7 @@ def test_containers_that_an_interrupted_update_left_are_removed(tmp_path: Path) 
     )
     state = state_of(resource(CONTAINER, "known", id="id-known"), pending=("creating",))
     target = FakeTarget(tmp_path, state=state, engine=engine)
-    preflight.prepare_stack(target, engine, _nothing)
+    preflight.prepare_stack(target, engine)
     assert [one.name for one in engine.all_containers] == ["known"]
     assert "--clear-pending-creates" in target.cli.asked[0]
 
@@ -185,7 +182,7 @@ def test_running_containers_of_another_state_are_refused_and_left_alone(tmp_path
     engine = FakeEngine(all_containers=[container("theirs")])
     target = FakeTarget(tmp_path, engine=engine)
     with pytest.raises(OperationError, match="its state does not know: theirs") as raised:
-        preflight.prepare_stack(target, engine, _nothing)
+        preflight.prepare_stack(target, engine)
     assert "LEFTOVERS=1" in str(raised.value)
     assert len(engine.all_containers) == 1
     assert target.cli.asked == []
@@ -196,7 +193,7 @@ def test_running_containers_of_another_state_are_refused_and_left_alone(tmp_path
 
 def test_a_stack_of_a_developer_is_updated_without_a_question(tmp_path: Path) -> None:
     target = FakeTarget(tmp_path)
-    deploy(target, yes=False, show=_nothing)
+    deploy(target, yes=False)
     (asked,) = target.cli.asked
     assert asked[0] == "up"
     assert {"--yes", "--skip-preview"} <= set(asked)
@@ -205,13 +202,13 @@ def test_a_stack_of_a_developer_is_updated_without_a_question(tmp_path: Path) ->
 def test_a_protected_stack_is_not_updated_without_a_person(tmp_path: Path) -> None:
     target = FakeTarget(tmp_path, stack_file="config:\n  letta:protectData: true\n")
     with pytest.raises(OperationError, match="a person confirms"):
-        deploy(target, yes=False, show=_nothing)
+        deploy(target, yes=False)
     assert target.cli.asked == []
 
 
 def test_a_protected_stack_with_yes_is_previewed_first(tmp_path: Path) -> None:
     target = FakeTarget(tmp_path, stack_file="config:\n  letta:protectData: true\n")
-    deploy(target, yes=True, show=_nothing)
+    deploy(target, yes=True)
     assert "--skip-preview" not in target.cli.asked[0]
 
 
@@ -220,7 +217,7 @@ def test_a_person_at_a_terminal_confirms_the_change_of_a_protected_stack(
 ) -> None:
     monkeypatch.setattr(terminal, "is_interactive", lambda: True)
     target = FakeTarget(tmp_path, stack_file="config:\n  letta:protectData: true\n")
-    deploy(target, yes=False, show=_nothing)
+    deploy(target, yes=False)
     assert target.cli.asked[0][:2] == ("interactive", "up")
 
 
@@ -236,30 +233,29 @@ class Clock:
         self.now += seconds
 
 
-def test_a_stack_that_does_not_answer_is_told_and_waiting_is_never_silent() -> None:
-    shown: list[str] = []
+def test_a_stack_that_does_not_answer_is_told_and_waiting_is_never_silent(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(OperationError, match="does not answer after 25 s: status 502"):
-        readiness.wait_until_answering(
-            "http://x", seconds=25, show=shown.append, ask=lambda _url: "status 502", clock=Clock()
-        )
-    assert len(shown) == 2
+        readiness.wait_until_answering("http://x", seconds=25, ask=lambda _url: "status 502", clock=Clock())
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_a_stack_that_answers_is_not_waited_for() -> None:
     clock = Clock()
-    readiness.wait_until_answering("http://x", seconds=5, show=pytest.fail, ask=lambda _url: None, clock=clock)
+    readiness.wait_until_answering("http://x", seconds=5, ask=lambda _url: None, clock=clock)
     assert clock.now == 0
 
 
-def test_unwell_containers_are_shown_with_the_end_of_their_log_and_without_secrets() -> None:
+def test_unwell_containers_are_shown_with_the_end_of_their_log_and_without_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hide(["hunter22"])
     sick = container("sick", health="unhealthy")
     log = "\n".join(f"line {number}" for number in range(30)) + "\npassword=hunter22"
     engine = FakeEngine(all_containers=[container("well"), sick], logs={sick.id: log})
-    shown: list[str] = []
-    count = readiness.report_trouble(
-        engine, "dev", clean=lambda text: text.replace("hunter22", "[secret]"), show=shown.append
-    )
-    words = "\n".join(shown)
+    count = readiness.report_trouble(engine, "dev")
+    words = capsys.readouterr().out
     assert count == 1
     assert "sick (letta): unhealthy" in words
     assert "password=[secret]" in words
@@ -271,14 +267,4 @@ def test_unwell_containers_are_shown_with_the_end_of_their_log_and_without_secre
 def test_a_job_that_succeeded_is_no_trouble_to_report() -> None:
     job = container("job", state="exited", health=None)
     engine = FakeEngine(all_containers=[job], inspections={job.id: inspection(is_job=True)})
-    assert readiness.report_trouble(engine, "dev", clean=str, show=_nothing) == 0
-
-
-def test_questions_are_answered_by_yes_or_by_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal.confirm("Sure?", yes=True)
-    monkeypatch.setattr(terminal, "is_interactive", lambda: True)
-    monkeypatch.setattr("sys.stdin.readline", lambda: "y\n", raising=False)
-    terminal.confirm("Sure?", yes=False)
-    monkeypatch.setattr("sys.stdin.readline", lambda: "\n", raising=False)
-    with pytest.raises(OperationError, match="not done"):
-        terminal.confirm("Sure?", yes=False)
+    assert readiness.report_trouble(engine, "dev") == 0
