@@ -1,4 +1,4 @@
-"""The doctor's findings, the shell's variables, and what keeps pins and pages fresh."""
+"""The doctor's findings, and the shell's variables."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from development import dependency_locks, generated_docs
 from operations.checks import machine, network, stack
 from operations.checks.network import Registry, RegistryProbe, Trust
 from operations.checks.result import Check, CheckState
@@ -270,7 +269,7 @@ def test_every_finding_that_is_broken_has_a_cure_when_everything_is_wrong(tmp_pa
     assert all(check.fix for check in broken)
 
 
-# The shell, the status, the pins, the pages
+# The shell and the status
 
 
 def test_exports_survive_a_shell_whatever_is_in_them() -> None:
@@ -297,23 +296,6 @@ def test_the_status_tells_jobs_from_services_and_leaves_out_file_bundles() -> No
         "job": ("succeeded", True),
         "dead": ("exited with exit code 1", False),
     }
-
-
-def test_refreshing_packages_writes_the_day(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    path = dependency_locks.refresh_packages(tmp_path, date(2026, 1, 2))
-    assert path.read_text() == "2026-01-02\n"
-
-
-def test_stale_pages_are_named_by_check_and_written_otherwise(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(generated_docs, "pages", lambda _root: {Path("docs/a.md"): "new\n"})
-    assert not generated_docs.docs(check=True, root=tmp_path)
-    assert "stale: docs/a.md" in capsys.readouterr().out
-    assert generated_docs.docs(check=False, root=tmp_path)
-    assert (tmp_path / "docs/a.md").read_text() == "new\n"
-    assert generated_docs.docs(check=True, root=tmp_path)
 
 
 def test_findings_are_json_for_programs() -> None:
