@@ -149,7 +149,7 @@ class Images(_Group):
     )
     pinned_images: Names = Field(
         default_factory=dict,
-        description="Image name to reference with @sha256 digest; when it is set nothing is built",
+        description="Reference with @sha256 digest for each image name; when it is set, nothing is built",
         examples=["registry.example/letta@sha256:DIGEST"],
     )
     source_directory: SourceDirectory | None = Field(
@@ -196,7 +196,7 @@ class Resources(_Group):
         Whole, Field(ge=20, le=1000), Rule("must be a whole number from 20 to 1000")
     ] = Field(default=100, description="Connections that PostgreSQL accepts")
     letta_replicas: Annotated[Whole, Field(ge=1, le=16), Rule("must be a whole number from 1 to 16")] = Field(
-        default=1, description="Letta servers that run side by side"
+        default=1, description="Number of Letta servers"
     )
     letta_pool_size: Annotated[Whole, Field(ge=1, le=100), Rule("must be a whole number from 1 to 100")] = Field(
         default=10, description="Database connections that one server keeps open"
@@ -252,10 +252,10 @@ class Providers(_Group):
         default=None, description="API key of Groq"
     )
     server_environment: Names = Field(
-        default_factory=dict, description="More environment variables of the server, none of them secret"
+        default_factory=dict, description="Further environment variables of the server, none of them secret"
     )
     server_secrets: SecretNames = Field(
-        default_factory=dict, description="More environment variables of the server that are secret"
+        default_factory=dict, description="Further environment variables of the server that are secret"
     )
     log_level: Annotated[LogLevel, Variable("LETTA_DEBUG")] = Field(
         default=LogLevel.INFO, description="How much the server logs: info or debug"
@@ -270,7 +270,7 @@ class Protection(_Group):
     )
     encryption_key: Annotated[EncryptionKey | None, Variable("LETTA_ENCRYPTION_KEY")] = Field(
         default=None,
-        description="Key that the server encrypts credentials with; generated when not set, never to be changed",
+        description="Key that encrypts the server's credentials; generated when it is not set, must never change",
     )
     protect_data: Flag = Field(
         default=False, description="Whether the data volumes and the encryption key are protected from removal"
@@ -293,11 +293,11 @@ class Telemetry(_Group):
     )
     telemetry_variant: TelemetryVariant = Field(
         default=TelemetryVariant.DEVELOPMENT,
-        description="Which profile of a kind is chosen where none is named: development or production",
+        description="Which profile is chosen where telemetryProfile names none: development or production",
     )
     telemetry_redaction: otel.Redaction = Field(
         default=otel.Redaction.KEYS,
-        description="What is taken out of traces and logs: nothing, keys, or content (keys, prompts and answers)",
+        description="What is removed from traces and logs: nothing, keys, or content (keys, prompts and answers)",
     )
     telemetry_retention_days: Annotated[
         Whole,
@@ -312,7 +312,7 @@ class Telemetry(_Group):
     ] = Field(default=1_000, description="Bytes of a span that queues are sized for")
     telemetry_outage_seconds: Annotated[
         Whole, Field(ge=1, le=604_800), Rule("must be a whole number of seconds from 1 to 604800")
-    ] = Field(default=900, description="Seconds without a destination that queues are sized for")
+    ] = Field(default=900, description="Seconds of a destination's outage that queues are sized for")
     telemetry_queue_disk_mb: Annotated[
         Whole, Field(ge=1, le=10_000_000), Rule("must be a whole number of megabytes from 1 to 10000000")
     ] = Field(default=4_000, description="Disk in MB that the queues of one collector may take")
@@ -321,18 +321,18 @@ class Telemetry(_Group):
     )
     collector_replicas: Annotated[Whole, Field(ge=1, le=2), Rule("must be 1 or 2")] = Field(
         default=1,
-        description="Collectors side by side, replaced one after the other; one where the profile writes files",
+        description="Number of collectors, replaced one after the other; one where the profile writes files",
     )
     collector_watch_seconds: Annotated[
         Whole, Field(ge=0, le=3600), Rule("must be a whole number of seconds from 0 to 3600")
     ] = Field(default=60, description="Seconds that a replaced collector is watched before the next is replaced")
     otlp_token: Credential | None = Field(
         default=None,
-        description="Token of OTLP clients outside; generated where bindAddress is not a loopback address",
+        description="Token of OTLP clients outside the stack; generated where bindAddress is no loopback address",
     )
     otlp_host_name: HostName | None = Field(
         default=None,
-        description="Name by which OTLP clients outside reach this machine; in the certificate with requireTls",
+        description="This machine's name for OTLP clients outside the stack; in the certificate with requireTls",
         examples=["letta.example.com"],
     )
     require_tls: Flag = Field(
@@ -341,7 +341,7 @@ class Telemetry(_Group):
     )
     telemetry_ca_bundle: CaBundle | None = Field(
         default=None,
-        description="PEM file of certificate authorities that telemetry trusts beside the usual ones",
+        description="PEM file of certificate authorities that telemetry trusts in addition to the usual ones",
         examples=["/etc/ssl/company-ca.pem"],
     )
     clickhouse_endpoint: Annotated[Endpoint | None, Variable("CLICKHOUSE_ENDPOINT")] = Field(
@@ -374,7 +374,7 @@ class Telemetry(_Group):
     )
     grafana_url: Url | None = Field(
         default=None,
-        description="Grafana that shows the traces; only linked to",
+        description="URL of the Grafana that shows the traces; used for links only",
         examples=["https://grafana.example"],
     )
 

@@ -22,7 +22,7 @@ class Problem:
 
 
 class SettingsError(ValueError):
-    """Every broken rule of one stack's settings at once; the text is meant for the person who wrote them."""
+    """Every broken rule of one stack's settings at once; the text is meant for the user who wrote them."""
 
     def __init__(self, problems: Iterable[Problem], *, stack: str) -> None:
         self.problems = tuple(problems)

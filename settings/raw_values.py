@@ -67,7 +67,7 @@ def _parsed_object(value: object) -> object:
 
 
 def _as_text(value: object) -> object:
-    """Return numbers and truth values as people mean them in an environment variable; anything else as it is."""
+    """Return numbers and truth values as text for an environment variable; anything else as it is."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else value

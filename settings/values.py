@@ -37,7 +37,7 @@ class Rule:
 class Variable:
     """Metadata of a setting: the environment variable of the server or the collector that it decides.
 
-    Nobody can set that variable in `serverEnvironment` as well.
+    It cannot be set in `serverEnvironment` as well.
     """
 
     name: str

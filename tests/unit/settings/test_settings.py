@@ -808,7 +808,7 @@ def test_paths_are_taken_from_the_home_and_the_project(tmp_path: Path, monkeypat
     assert settings.source_directory == source.resolve()
     assert settings.ca_bundle == bundle
     with pytest.raises(SettingsError):
-        accepted({"sourceDirectory": "server"})  # not beside Pulumi.yaml
+        accepted({"sourceDirectory": "server"})  # there is none next to Pulumi.yaml
 
 
 @pytest.mark.parametrize("key", ["caBundle", "telemetryCaBundle"])
