@@ -13,6 +13,6 @@ def ensure_tools(without: Collection[Part] = ()) -> None:
     """Install what is missing of engine, Pulumi with its plugins, and base image.
 
     Raises:
-        toolchain.failure.StepFailedError: when something cannot be installed, with what to do by hand.
+        toolchain.errors.StepFailedError: when something cannot be installed, with what to do by hand.
     """
     ensure(Progress(terminal.say), want=[part for part in Part if part not in without])
