@@ -152,7 +152,7 @@ class Images(_Group):
         description="Reference with @sha256 digest for each image name; when it is set, nothing is built",
         examples=["registry.example/letta@sha256:DIGEST"],
     )
-    source_directory: SourceDirectory | None = Field(
+    source_directory: Annotated[SourceDirectory | None, Variable("LETTA_SOURCE")] = Field(
         default=None,
         description="Checkout of the server's source that runs instead of the image's and reloads on change",
         examples=["../letta"],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from settings import SECRET_KEYS, Settings, has_provider, load
 from settings.schema import fields, metadata
 from settings.server_environment import name_rule, provider_values
 from settings.values import ProviderVariable, Variable
+from testbed.certificates import Authority
+from tests.unit.conftest import Program
 
 pytestmark = pytest.mark.unit
 
@@ -36,6 +40,24 @@ def test_no_two_settings_decide_the_same_variable() -> None:
 def test_a_variable_that_a_setting_decides_cannot_be_set_by_hand(key: str) -> None:
     for name in (VARIABLES[key].name, *VARIABLES[key].synonyms, VARIABLES[key].name.lower()):
         assert name_rule(name) == f"has a setting of its own: use letta:{key}"
+
+
+def test_no_variable_that_the_platform_sets_can_be_set_by_hand(platform: Program, tmp_path: Path) -> None:
+    (tmp_path / "letta").mkdir()
+    (tmp_path / "letta" / "__init__.py").touch()
+    every_feature = {
+        "letta:requireTls": True,
+        "letta:telemetryCaBundle": str(Authority(tmp_path).certificate),
+        "letta:sourceDirectory": str(tmp_path),
+        "letta:logLevel": "debug",
+        "letta:clickhouseEndpoint": "https://clickhouse.example",
+        "letta:clickhousePassword": "secret",
+    }
+    registered = platform("dev", ("letta:clickhousePassword",), **every_feature)
+    (server,) = [one for one in registered if one.name == "letta-dev-server" and one.typ.endswith(":Container")]
+    variables = {variable.partition("=")[0] for variable in server.value("envs")}
+    assert {"LETTA_SOURCE", "LETTA_DEBUG", "FORWARDED_ALLOW_IPS"} <= variables
+    assert {name for name in variables if name_rule(name) is None} == set()
 
 
 def test_the_server_gets_what_is_set_and_nothing_else() -> None:
