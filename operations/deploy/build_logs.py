@@ -1,4 +1,4 @@
-"""Reads what image builds wrote: the provider's error only says that a build failed, not where."""
+"""Reads the logs of image builds: the provider's error only says that a build failed, not where."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _FAILED = " ERROR: "
 
 
 def report_failed(folder: Path, *, since: float, lines: int) -> int:
-    """Show the end of each build log below `folder` that says a step failed, and give their number.
+    """Show the end of each build log below `folder` that says that a step failed; return their number.
 
-    `since` is a time in seconds of the epoch: what was written before belongs to an earlier run.
+    `since` is in seconds since the epoch: older logs belong to an earlier run.
     """
     found = 0
     for log in sorted(folder.glob("*.log")):
@@ -24,7 +24,7 @@ def report_failed(folder: Path, *, since: float, lines: int) -> int:
             continue
         found += 1
         terminal.say("")
-        terminal.say(f"the build of image {log.stem} failed (whole log: {log}). Its last lines:")
+        terminal.say(f"the build of image {log.stem} failed (full log: {log}). Its last lines:")
         for line in text.rstrip().splitlines()[-lines:]:
             terminal.say(f"    {line}")
     return found

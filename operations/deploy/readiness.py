@@ -1,4 +1,4 @@
-"""Waits until a stack answers end to end, and tells what stands in the way when it does not."""
+"""Waits until a stack answers end to end, and shows which containers are not healthy when it does not."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ REQUEST_SECONDS = 5.0
 
 
 def answer(url: str) -> str | None:
-    """Ask a URL; None when it answers with success, else the reason why not."""
-    # Not by way of a proxy: the stack is on this machine, or where DOCKER_HOST says.
+    """Request a URL; return None when it succeeds, else the reason why not."""
+    # Not through a proxy: the stack is on this machine, or where DOCKER_HOST says.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=REQUEST_SECONDS) as response:
@@ -51,7 +51,7 @@ def wait_until_answering(
             raise OperationError(
                 f"the stack does not answer after {seconds:.0f} s: {reason}",
                 where=url,
-                fix=["`make status` and `make doctor` look closer"],
+                fix=["`make status` and `make doctor` report more"],
             )
         if now - spoken >= HEARTBEAT_SECONDS:
             terminal.say(f"    … waiting for {url}, {now - started:.0f} s: {reason}")
@@ -60,7 +60,7 @@ def wait_until_answering(
 
 
 def report_trouble(engine: Engine, stack: str) -> int:
-    """Show each container of the stack that is not well, with its last log lines; give their number."""
+    """Show each container of the stack that is not healthy, with its last log lines; return their number."""
     containers = engine.containers(stack)
     found = list(troubled(engine, containers))
     found += [(one, "not healthy yet") for one in containers if one.health == "starting"]

@@ -1,4 +1,4 @@
-"""`make traces`: shows what the collector recorded as trees, and goes on with what comes."""
+"""`make traces`: shows recorded traces as trees, and follows new ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from operations.telemetry.trace_tree import Assembler, Node, Trace, duration, ke
 
 POLL_SECONDS = 0.5
 MOST_LINES = 20_000
-"""Lines looked at of what is recorded; each is up to a second of spans."""
+"""Recorded lines that are read; each is up to a second of spans."""
 OVERLAP_LINES = 200
 
 
 def render(trace: Trace) -> Iterator[tuple[str, str]]:
-    """Give a trace as lines of text, each with the style it is shown in."""
+    """Yield a trace as lines of text, each with the style that it is shown in."""
     when = datetime.fromtimestamp(trace.start / 1e9).astimezone().strftime("%H:%M:%S")
     services = ", ".join(sorted({node.span.service for node, _ in walk(trace) if node.span.service}))
     yield f"{when}  trace {trace.trace_id}  {trace.size} spans  {services}", "bold"
@@ -48,15 +48,15 @@ def _render(node: Node, first: str, rest: str) -> Iterator[tuple[str, str]]:
 
 
 def show(trace: Trace) -> None:
-    """Write a trace."""
+    """Show a trace."""
     terminal.say_styled((*render(trace), ("", "")))
 
 
 def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> None:
-    """Show the last recorded traces, and with `follow` those that come, until Ctrl-C.
+    """Show the last recorded traces, and with `follow` new ones until Ctrl-C.
 
     Raises:
-        OperationError: when the stack records none.
+        OperationError: when the stack records none in files.
     """
     file = traces_file(target, target.engine())
 
@@ -76,9 +76,9 @@ def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> Non
             terminal.say("no traces yet" if not errors_only else "no traces with errors")
         return
     terminal.say_styled([(f"({len(found)} recorded; following, Ctrl-C ends)", "")])
-    # What was written between the two looks must not be missed, so the second begins before the end of the first.
+    # What is written between the two reads must not be missed, so the second begins before the end of the first.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # As for Ctrl-C: whatever ends this must not leave the reading container behind.
+        # As for Ctrl-C: whatever ends this must remove the container that reads.
         signal.signal(number, signal.default_int_handler)
     coming = file.tail(OVERLAP_LINES, follow=True)
     try:
@@ -90,7 +90,7 @@ def traces(target: Target, *, follow: bool, last: int, errors_only: bool) -> Non
 
 
 def settled(coming: Output, *, known: Collection[str]) -> Iterator[Trace]:
-    """Give the traces of a stream as they become complete, without the lines that are known."""
+    """Yield the traces of a stream as they become complete, without the lines that are known."""
     arrived: queue.Queue[str | None] = queue.Queue()
 
     def pump() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from operations.checks.settings import require_valid
 from operations.console import terminal
 from operations.console.errors import OperationError
 from operations.console.run_log import run_log
@@ -13,18 +14,9 @@ from operations.engine.protocol import Engine
 from operations.stack.pulumi_cli import PulumiCli, with_colour
 from operations.stack.target import Target, tool_environment
 from operations.stack.target import target as make_target
+from settings import Settings, has_provider
 from toolchain import locations
 from toolchain.install import Part
-
-_PROVIDER_KEYS = (
-    "openaiApiKey",
-    "anthropicApiKey",
-    "ollamaBaseUrl",
-    "vllmBaseUrl",
-    "azureApiKey",
-    "geminiApiKey",
-    "groqApiKey",
-)
 
 
 def _colour(pulumi: PulumiCli) -> tuple[str, ...]:
@@ -35,16 +27,16 @@ def deploy(target: Target, *, yes: bool) -> None:
     """Run `pulumi up`; protected stacks show a preview first and ask.
 
     Raises:
-        OperationError: when it fails, or nobody is there to confirm a change of a protected stack.
+        OperationError: when it fails, or when there is no terminal to confirm the changes of a protected stack at.
     """
     pulumi = target.pulumi()
     common = ("up", *_colour(pulumi), "--suppress-outputs", "--suppress-permalink=true")
     if target.is_protected and not yes:
         if not terminal.is_interactive():
             raise OperationError(
-                f"stack {target.stack} is protected: a person confirms its changes",
+                f"stack {target.stack} is protected: its changes need interactive confirmation",
                 where=f"letta:protectData in {target.stack_file.path.name}",
-                fix=[f"look first: `pulumi preview --stack {target.stack}`", "then give YES=1"],
+                fix=[f"see what changes: `pulumi preview --stack {target.stack}`", "then confirm with YES=1"],
             )
         pulumi.interactive(*common)
         return
@@ -54,7 +46,7 @@ def deploy(target: Target, *, yes: bool) -> None:
 
 
 def _explain_failure(target: Target, engine: Engine, *, since: float) -> None:
-    """Show builds that failed and containers that are not well, of the run that began at `since`.
+    """Show builds that failed and containers that are not healthy, of the run that began at `since`.
 
     Must not fail itself: the update's own error is what counts.
     """
@@ -62,12 +54,12 @@ def _explain_failure(target: Target, engine: Engine, *, since: float) -> None:
     try:
         target.pulumi().state(show_secrets=True)
     except OperationError:
-        # Then generated passwords are not known, and a log that might show one is not shown.
+        # Then generated passwords are not known, and cannot be redacted in logs.
         terminal.say("(the state cannot be read, so container logs are not shown: they could hold secrets)")
         return
     containers = readiness.report_trouble(engine, target.stack)
     if not builds and not containers:
-        terminal.say("no container of the stack is unwell: the cause is in the messages above")
+        terminal.say("all containers of the stack are healthy: the cause is in the messages above")
 
 
 def up(stack: str, *, yes: bool) -> None:
@@ -79,24 +71,24 @@ def up(stack: str, *, yes: bool) -> None:
     """
     started = time.monotonic()
     target = make_target(stack)
-    preflight.check_settings(target)
+    require_valid(target)
     folders = {"state": locations.state_home(), "cache": locations.cache_home()}
     preflight.check_machine(target, target.engine_or_none(), folders)
-    ensure_tools(_needless(target))
+    ensure_tools(needless_parts(target.settings))
     if tool_environment(stack) != target.environment:
-        # The tools that were brought just now are found by another PATH than before.
+        # The tools that were just installed are on another PATH.
         target = make_target(stack)
     engine = target.engine()
-    # An engine that was only installed now holds no port yet; one that ran has been looked at above.
+    # An engine that was just installed holds no port yet; one that ran has been checked above.
     preflight.prepare_stack(target, engine)
     deployed = time.time()
     try:
         deploy(target, yes=yes)
         outputs = target.state().outputs
         if outputs.get("healthUrl"):
-            seconds = float(target.stack_file.number("startTimeoutSeconds", 180))
+            seconds = float(target.settings.start_timeout_seconds)
             readiness.wait_until_answering(str(outputs["healthUrl"]), seconds=seconds)
-            telemetry_probe.prove(target, engine, outputs)
+            telemetry_probe.probe(target, engine, outputs)
     except OperationError:
         _explain_failure(target, engine, since=deployed)
         raise
@@ -104,25 +96,18 @@ def up(stack: str, *, yes: bool) -> None:
     terminal.say(f"stack {target.stack} is up after {time.monotonic() - started:.0f} s")
 
 
-def _needless(target: Target) -> tuple[Part, ...]:
-    """Give the parts that the settings make needless."""
-    own_base = target.stack_file.text("baseImage", "none") != "none"
-    pinned = target.stack_file.value("pinnedImages") not in (None, {}, "{}", "none")
-    return (Part.BASE_IMAGE,) if own_base or pinned else ()
+def needless_parts(settings: Settings) -> tuple[Part, ...]:
+    """Return the parts of the toolchain that a stack with these settings does not use."""
+    return (Part.BASE_IMAGE,) if settings.base_image or settings.pinned_images else ()
 
 
 def show_endpoints(target: Target) -> None:
-    """Show where everything is and what to do next."""
+    """Show the endpoints and what to do next."""
     outputs = target.state().outputs
     stack = target.stack
     terminal.table(f"stack {stack}", ("what", "where"), summary.rows(outputs, stack))
     terminal.say("Try it (pasted as it is, in any folder):\n")
     terminal.say(summary.snippets(outputs, root=target.checkout.root, stack=stack))
     terminal.say("\nNext:")
-    for step in summary.next_steps(outputs, stack, has_provider=_has_provider(target)):
+    for step in summary.next_steps(outputs, stack, has_provider=has_provider(target.settings)):
         terminal.say(f"  {step}")
-
-
-def _has_provider(target: Target) -> bool:
-    values = (target.stack_file.value(key) for key in _PROVIDER_KEYS)
-    return any(isinstance(value, dict) or value not in {None, "", "none"} for value in values)

@@ -30,9 +30,9 @@ COVERED = {
     "make down": ("tests/engine/test_data_services.py", 'deployment.make("down", "YES=1")'),
     "make toolchain": ("tests/engine/test_lifecycle.py", 'make("toolchain")'),
     "make env": ("testbed/deployment.py", "make -s env"),
-    "make status": ("tests/unit/operations/checks/test_checks.py", "def test_the_status_"),
+    "make status": ("tests/unit/operations/verbs/test_status.py", "def test_the_status_"),
     "make doctor": (
-        "tests/unit/operations/checks/test_checks.py",
+        "tests/unit/operations/checks/test_stack.py",
         "def test_every_finding_that_is_broken",
     ),
     "make traces": ("tests/unit/operations/verbs/test_traces.py", "def test_only_the_last_traces_are_shown"),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from settings import SECRET_KEYS, Settings, load, read_stack_file
-from settings.loading import UNSET
+from settings.raw_values import UNSET
 from settings.schema import fields, kinds
 from settings.values import PROJECT_ROOT
 
@@ -44,7 +44,11 @@ def test_a_plain_key_has_its_type_and_default_in_the_project(key: str) -> None:
     entry = DECLARED[key]
     default = fields()[key].get_default(call_default_factory=True)
     assert entry["type"] == pulumi_type(key)
-    assert entry["default"] == (UNSET if default is None else default)
+    if default is None:
+        default = UNSET
+    elif pulumi_type(key) == "string":
+        default = str(default)
+    assert entry["default"] == default
     assert "secret" not in entry
     assert "value" not in entry
 

@@ -23,7 +23,7 @@ def test_the_end_of_a_failed_builds_log_is_shown_with_its_path(
     (tmp_path / "redis.log").write_text(FAILED)
     assert report_failed(tmp_path, since=0, lines=2) == 1
     shown = capsys.readouterr().out.splitlines()
-    assert f"the build of image redis failed (whole log: {tmp_path / 'redis.log'}). Its last lines:" in shown
+    assert f"the build of image redis failed (full log: {tmp_path / 'redis.log'}). Its last lines:" in shown
     assert [line.strip() for line in shown[-2:]] == FAILED.splitlines()[-2:]
 
 

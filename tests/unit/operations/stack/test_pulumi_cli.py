@@ -11,7 +11,7 @@ import pytest
 from operations.console.errors import OperationError
 from operations.console.redaction import hide, redacted
 from operations.stack.event_log import EventLog, describe
-from operations.stack.known_errors import hints
+from operations.stack.known_errors import fixes
 from operations.stack.pulumi_cli import PulumiCli
 
 pytestmark = pytest.mark.unit
@@ -113,11 +113,11 @@ def test_a_missing_pulumi_says_how_to_get_it(tmp_path: Path) -> None:
     ],
 )
 def test_known_errors_come_with_what_to_do(output: str, fix: str) -> None:
-    assert fix in " ".join(hints(output, "dev"))
+    assert fix in " ".join(fixes(output, "dev"))
 
 
 def test_an_unknown_error_comes_without_a_guess() -> None:
-    assert hints("something else", "dev") == ()
+    assert fixes("something else", "dev") == ()
 
 
 def test_the_secrets_of_an_exported_state_are_hidden(tmp_path: Path) -> None:
