@@ -61,7 +61,7 @@ class CollectorArgs:
     """The first one is shared with servers, and with nothing else."""
     limits: Limits
     replicas: int
-    """Ignored with a profile that writes files: two collectors would write two of each."""
+    """One for a profile that writes files (`settings.telemetry.collector_replicas`)."""
     soak_seconds: int
     """How long a replaced collector is watched before the next one is replaced; 0 for not at all."""
     profile: otel.Profile
@@ -98,14 +98,13 @@ class Collector(pulumi.ComponentResource):
         self._args = args
         files = self._data_volume(args.files_volume) if args.profile.uses("file/traces") else None
         self.files_volume = args.files_volume if files else None
-        replicas = 1 if files else args.replicas
         after = args.after
-        for index in range(replicas):
+        for index in range(args.replicas):
             replica = f"{name}-{index}" if index else name
-            folders = args.log_folders[index::replicas]
+            folders = args.log_folders[index :: args.replicas]
             running = self._replica(replica, folders, files=files, publishes=index == 0, after=after)
             after = [running.resource]
-            if index + 1 < replicas and args.soak_seconds:
+            if index + 1 < args.replicas and args.soak_seconds:
                 after.append(self._soak(replica, running))
         scheme = "https" if args.receiver_security.tls else "http"
         self.endpoint = f"{scheme}://{ALIAS}:{otel.CONTAINER.grpc_port}"

@@ -15,7 +15,6 @@ import pulumi_random as random
 from pydantic import SecretStr
 
 import catalogue
-import otel
 from catalogue import Composition
 from components import model_providers, nginx, outputs, postgres, redis
 from components.collector import HostPorts
@@ -54,7 +53,7 @@ class Platform(pulumi.ComponentResource):
         super().__init__("letta:platform:Platform", name, None, opts)
         self._name, self._settings, self._today = name, args.settings, args.today
         self._child = pulumi.ResourceOptions(parent=self)
-        composition = Composition(args.settings.services)
+        composition = args.settings.services
         self._images = self._all_images(composition, args.ca_bundle)
         self._stack_id: pulumi.Output[str] = random.RandomUuid(f"{name}-id", opts=self._child).result
         self._runtime = args.runtime(
@@ -239,9 +238,9 @@ class Platform(pulumi.ComponentResource):
                 retention_days=settings.telemetry_retention_days,
                 queue_budget=telemetry.queue_budget(settings),
                 receiver_security=telemetry.receiver_security(settings),
-                version=otel.CollectorVersion.parse(str(settings.collector_version)),
+                version=settings.collector_version,
                 limits=Limits(memory_mb=settings.collector_memory_mb, cpus=settings.collector_cpus),
-                replicas=settings.collector_replicas,
+                replicas=telemetry.collector_replicas(settings),
                 soak_seconds=settings.collector_watch_seconds,
                 ports=HostPorts(
                     address=settings.bind_address,

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-import settings
 from testbed.checkout import clone
 
 pytestmark = pytest.mark.unit
@@ -96,7 +95,7 @@ EDITS = {
         (
             r"    postgres_max_connections: ",
             '    echo_memory_mb: Annotated[Megabytes, Field(ge=16), Rule("must be at least 16 (MiB)")] = Field(\n'
-            '        default=48, description="Memory limit of echo in MiB"\n'
+            '        default=catalogue.ECHO.memory_mb, description="Memory limit of echo in MiB"\n'
             "    )\n"
             "    echo_cpus: Cpus | None = Field(\n"
             '        default=None, description="CPU limit of echo; none: no limit", examples=["0.5"]\n'
@@ -176,17 +175,12 @@ print(json.dumps({
     "volumes": {name: drawn.volumes[name] for name in echo.volumes},
     "data volumes": sorted(catalogue.data_volumes("dev")),
     "published": dict(settings.published_ports(loaded)),
-    "limits": dict(settings.memory_limits(loaded)) if hasattr(settings, "memory_limits") else {},
-    "checked ports": [one.key for one in machine.wanted_ports(loaded)] if hasattr(machine, "wanted_ports") else [],
+    "memory limits": dict(settings.memory_limits(loaded)),
+    "checked ports": [one.key for one in machine.wanted_ports(loaded)],
     "refused": refused,
     "collision": collision,
 }))
 """
-
-# The operations' side of the catalogue comes with another branch; then this mark goes.
-OPERATIONS = pytest.mark.xfail(
-    not hasattr(settings, "memory_limits"), reason="settings and checks do not read the catalogue yet", strict=True
-)
 
 Facts = dict[str, Any]
 
@@ -263,9 +257,8 @@ def test_its_data_is_known_to_the_checks_for_what_is_left_over(facts: Facts) -> 
     assert "letta-dev-echo-data" in facts["data volumes"]
 
 
-@OPERATIONS
 def test_settings_and_checks_count_its_memory_its_port_and_its_image(facts: Facts) -> None:
-    assert facts["limits"]["echo"] == 48
+    assert facts["memory limits"]["echo"] == 48
     assert facts["published"]["echoPort"] == 7007
     assert "echoPort" in facts["checked ports"]
     assert "echoPort" in facts["collision"]

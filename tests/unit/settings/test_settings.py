@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from settings import SECRET_KEYS, Services, Settings, SettingsError, from_config_json, load
+from catalogue import Composition
+from settings import SECRET_KEYS, Settings, SettingsError, load
 from settings.values import PROJECT_ROOT
 from testbed.certificates import Authority
 
@@ -114,13 +115,13 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a telemetry profile whose destination is not set": (
         {"letta:telemetryProfile": "clickhouse-prod"},
         "letta:telemetryProfile",
-        "cannot be had: profile clickhouse-prod needs ClickHouse and Datadog",
+        "cannot be used: profile clickhouse-prod needs ClickHouse and Datadog",
         "pulumi config rm letta:telemetryProfile --stack dev",
     ),
-    "a collector version that nobody has tried": (
+    "a collector version that is not supported": (
         {"letta:collectorVersion": "0.150.0"},
         "letta:collectorVersion",
-        "must be a collector version: 0.149.0, 0.96.0",
+        "must be a supported collector version: 0.149.0, 0.96.0",
         "pulumi config set letta:collectorVersion 0.149.0 --stack dev",
     ),
     "a redaction that does not exist": (
@@ -148,7 +149,7 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
             "letta:telemetryQueueDiskMb": "1000",
         },
         "letta:telemetryQueueDiskMb",
-        "does not suffice: the queues of profile signoz need 1890 MB",
+        "is too small: the queues of profile signoz need 1890 MB",
         "pulumi config set letta:telemetryQueueDiskMb 1890 --stack dev",
     ),
     "a port out of range": (
@@ -444,25 +445,25 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "an empty string": (
         {"letta:openaiBaseUrl": ""},
         "letta:openaiBaseUrl",
-        "is empty: give it a value, or take it out",
+        "is empty: set a value, or remove it",
         "pulumi config rm letta:openaiBaseUrl --stack dev",
     ),
     "a key without value": (
         {"letta:apiPort": None},
         "letta:apiPort",
-        "is empty: give it a value, or take it out",
+        "is empty: set a value, or remove it",
         "pulumi config rm letta:apiPort --stack dev",
     ),
     "an empty secret": (
         {"letta:openaiApiKey": "  "},
         "letta:openaiApiKey",
-        "is empty: give it a value, or take it out",
+        "is empty: set a value, or remove it",
         "pulumi config rm letta:openaiApiKey --stack dev",
     ),
     "an empty environment variable": (
         {"letta:serverEnvironment": '{"FOO": ""}'},
         "letta:serverEnvironment.FOO",
-        "is empty: give it a value, or take it out",
+        "is empty: set a value, or remove it",
         "pulumi config rm --path letta:serverEnvironment.FOO --stack dev",
     ),
     "a typo in the namespace": (
@@ -557,13 +558,13 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a variable that the platform sets": (
         {"letta:serverEnvironment": {"LETTA_PG_URI": "postgresql://elsewhere"}},
         "letta:serverEnvironment.LETTA_PG_URI",
-        "is set by the platform itself and cannot be given by hand",
+        "is set by the platform and cannot be set here",
         "pulumi config rm --path letta:serverEnvironment.LETTA_PG_URI --stack dev",
     ),
     "a secret variable that the platform sets": (
         {"letta:serverSecrets": {"LETTA_REDIS_HOST": "elsewhere"}},
         "letta:serverSecrets.LETTA_REDIS_HOST",
-        "is set by the platform itself and cannot be given by hand",
+        "is set by the platform and cannot be set here",
         "pulumi config rm --path letta:serverSecrets.LETTA_REDIS_HOST --stack dev",
     ),
     "a variable that has a setting": (
@@ -581,7 +582,7 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a secret among plain variables": (
         {"letta:serverEnvironment": {"TAVILY_API_KEY": PASSWORD}},
         "letta:serverEnvironment.TAVILY_API_KEY",
-        "take it out, then store it encrypted as letta:serverSecrets.TAVILY_API_KEY",
+        "remove it, then store it encrypted as letta:serverSecrets.TAVILY_API_KEY",
         "pulumi config rm --path letta:serverEnvironment.TAVILY_API_KEY --stack dev",
     ),
     "a URL with password among plain variables": (
@@ -593,7 +594,7 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a variable both plain and secret": (
         {"letta:serverEnvironment": {"MY_FLAG": "on"}, "letta:serverSecrets": {"MY_FLAG": "off"}},
         "letta:serverEnvironment.MY_FLAG",
-        "is in letta:serverSecrets, too: one of the two must go",
+        "is also in letta:serverSecrets: keep only one of the two",
         "pulumi config rm --path letta:serverEnvironment.MY_FLAG --stack dev",
     ),
     "a variable of two lines": (
@@ -634,7 +635,7 @@ CARELESS: dict[str, tuple[dict[str, Any], str, str, str]] = {
 
 
 @pytest.mark.parametrize("case", CARELESS)
-def test_a_careless_user_is_told_the_key_the_rule_and_the_command(case: str) -> None:
+def test_a_careless_user_gets_the_key_the_rule_and_the_command(case: str) -> None:
     raw, key, rule, fix = CARELESS[case]
     (problem,) = refusal(raw).problems
     assert problem.key == key
@@ -684,7 +685,7 @@ def test_a_plain_part_of_an_object_that_is_otherwise_encrypted_is_refused() -> N
     assert problem.fix.startswith("pulumi config set --secret --path letta:serverSecrets.MY_KEY --stack dev")
 
 
-def test_all_problems_are_told_at_once_and_with_the_stack() -> None:
+def test_all_problems_are_reported_at_once_and_with_the_stack() -> None:
     error = refusal(
         {
             "letta:apiPort": "0",
@@ -708,11 +709,11 @@ def test_all_problems_are_told_at_once_and_with_the_stack() -> None:
         "letta:serverEnvironment.LETTA_PG_URI",
         "letta:serverEnvironment.MY_TOKEN",
     }
-    assert str(error).startswith("8 settings of stack staging must be mended (nothing was created or changed):")
+    assert str(error).startswith("8 settings of stack staging are invalid (nothing was created or changed):")
     assert str(error).count("--stack staging") == 8
 
 
-def test_a_rule_between_keys_is_not_told_while_one_of_them_is_wrong_by_itself() -> None:
+def test_a_rule_between_keys_is_not_reported_while_one_of_them_is_wrong_by_itself() -> None:
     (problem,) = refusal({"clickhouseEndpoint": "nonsense"}).problems
     assert problem.key == "letta:clickhouseEndpoint"
 
@@ -736,7 +737,7 @@ def test_following_every_command_for_ports_ends_with_good_settings() -> None:
 def test_nothing_set_gives_the_defaults() -> None:
     settings = load({}, (), stack="dev")
     assert settings.api_port == 8283
-    assert settings.services is Services.ALL
+    assert settings.services is Composition.ALL
     assert settings.openai_api_key is None
     assert settings.pinned_images == {}
     assert settings == Settings()
@@ -794,7 +795,7 @@ def test_a_stack_of_data_services_needs_nothing_of_what_it_does_not_run() -> Non
             "pinnedImages": {name: f"registry.example/{name}@{DIGEST}" for name in ("base", "postgres", "redis")},
         }
     )
-    assert settings.services is Services.DATA
+    assert settings.services is Composition.DATA
 
 
 def test_paths_are_taken_from_the_home_and_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -807,7 +808,7 @@ def test_paths_are_taken_from_the_home_and_the_project(tmp_path: Path, monkeypat
     assert settings.source_directory == source.resolve()
     assert settings.ca_bundle == bundle
     with pytest.raises(SettingsError):
-        accepted({"sourceDirectory": "server"})  # not beside Pulumi.yaml
+        accepted({"sourceDirectory": "server"})  # there is none next to Pulumi.yaml
 
 
 @pytest.mark.parametrize("key", ["caBundle", "telemetryCaBundle"])
@@ -835,23 +836,6 @@ def test_settings_cannot_be_changed_or_extended() -> None:
         settings.api_port = 1
     with pytest.raises(ValidationError):
         Settings.model_validate({"apiPorrt": 1})
-
-
-def test_settings_made_in_code_follow_the_rules_between_keys_too() -> None:
-    with pytest.raises(ValidationError, match="otlpHttpPort must differ from letta:otlpGrpcPort"):
-        Settings(otlp_http_port=4317)
-
-
-def test_tools_can_load_what_the_command_line_prints() -> None:
-    document = {
-        "letta:apiPort": {"value": "18283", "secret": False},
-        "letta:openaiApiKey": {"value": "sk-1", "secret": True},
-        "letta:groqApiKey": {"value": "none", "secret": False},
-    }
-    settings = from_config_json(document, stack="dev")
-    assert settings.api_port == 18283
-    assert settings.openai_api_key is not None
-    assert settings.groq_api_key is None
 
 
 def test_a_date_that_pulumi_took_for_a_point_in_time_is_still_a_version() -> None:
