@@ -13,14 +13,12 @@ from toolchain import locations
 if TYPE_CHECKING:
     from settings import StackFile  # importing it for real would cost verbs that read no settings half a second
 
-ROOT = locations.ROOT
-
 
 @dataclass(frozen=True)
 class Checkout:
     """A clone of this project."""
 
-    root: Path = ROOT
+    root: Path = locations.ROOT
 
     @cached_property
     def project(self) -> str:

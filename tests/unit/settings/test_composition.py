@@ -46,12 +46,3 @@ def test_every_setting_that_the_catalogue_names_exists() -> None:
     for service in catalogue.SERVICES:
         named = {service.memory, *service.ports, *([service.replicas] if service.replicas else [])}
         assert named <= fields().keys()
-
-
-def test_a_value_is_found_by_the_key_that_people_write() -> None:
-    assert settings(lettaMemoryMb=1000).value("lettaMemoryMb") == 1000
-    assert {key: Settings().value(key) for key in fields()} == Settings().model_dump(by_alias=True) | {
-        "collectorVersion": Settings().collector_version
-    }
-    with pytest.raises(KeyError):
-        Settings().value("letta_memory_mb")
