@@ -27,7 +27,8 @@ from components.postgres import Postgres, PostgresArgs
 from components.redis import Redis, RedisArgs
 from components.telemetry import Telemetry, TelemetryArgs
 from runtime import Limits, PublishedPort, Runtime, RuntimeArgs, factory
-from settings import Settings, telemetry
+from settings import Settings
+from settings import telemetry as telemetry_settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,17 +231,17 @@ class Platform(pulumi.ComponentResource):
                 environment=settings.deployment_environment,
                 log_level=settings.log_level,
                 servers=servers,
-                choice=telemetry.choice(settings),
-                destinations=telemetry.destinations(settings),
-                secrets=dict(telemetry.secrets(settings)),
-                ca_bundle=telemetry.ca_bundle(settings),
+                choice=telemetry_settings.choice(settings),
+                destinations=telemetry_settings.destinations(settings),
+                secrets=dict(telemetry_settings.secrets(settings)),
+                ca_bundle=telemetry_settings.ca_bundle(settings),
                 redaction=settings.telemetry_redaction,
                 retention_days=settings.telemetry_retention_days,
-                queue_budget=telemetry.queue_budget(settings),
-                receiver_security=telemetry.receiver_security(settings),
+                queue_budget=telemetry_settings.queue_budget(settings),
+                receiver_security=telemetry_settings.receiver_security(settings),
                 version=settings.collector_version,
                 limits=Limits(memory_mb=settings.collector_memory_mb, cpus=settings.collector_cpus),
-                replicas=telemetry.collector_replicas(settings),
+                replicas=telemetry_settings.collector_replicas(settings),
                 soak_seconds=settings.collector_watch_seconds,
                 ports=HostPorts(
                     address=settings.bind_address,
