@@ -1,7 +1,7 @@
 """What the platform consists of, as plain data: services, images, labels, the images' registry.
 
-Settings, components, operations, docs and tests read it; none of them keeps a list of services of its own.
-It imports nothing, so that `make status` need not load the Pulumi SDK to know a label.
+Settings, components, operations, docs and tests read it; none of them has a list of services of its own.
+It imports nothing of the project, so that `make status` need not load the Pulumi SDK to know a label.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ STACK_LABEL = "letta-platform.stack"
 STACK_ID_LABEL = "letta-platform.stack-id"
 SERVICE_LABEL = "letta-platform.service"
 IMAGE_LABEL = "letta-platform.image"
+CONTENT_LABEL = "letta-platform.content"
+"""On the volume of a file bundle; the value is a keyed digest of its files."""
 READER_LABEL = "letta-platform.reader"
 """On temporary containers that read a stack's volume; the value is the stack's name."""
 
@@ -22,7 +24,7 @@ SCRATCH_SERVICE = "scratch"
 DATA_SERVICE = "data"
 """Value of `SERVICE_LABEL` on volumes whose content cannot be recreated."""
 FILES_SUFFIX = "-files"
-"""End of `SERVICE_LABEL` on file bundles: a volume, and a container that never runs."""
+"""End of the value of `SERVICE_LABEL` on file bundles: a volume, and a container that never runs."""
 
 REGISTRY = "letta-platform.invalid"
 """Reserved by RFC 2606: no registry can ever serve it, so a missing image is an error and not a surprise."""

@@ -1,1 +1,1 @@
-"""The platform's parts, one Pulumi component resource per file, and `platform` that composes them."""
+"""The platform's parts, one Pulumi component resource per file, and `platform`, which composes them."""

@@ -1,6 +1,6 @@
-"""The OpenTelemetry collector: takes what servers (and clients on the host) send, and delivers it.
+"""The OpenTelemetry collector: receives what servers (and clients on the host) send, and delivers it.
 
-Owns the containers, their configuration, the volumes for queues and files, and the JOBs around them: one judges
+Owns the containers, their configuration, the volumes for queues and files, and the jobs around them: one validates
 the configuration before any collector is replaced, one watches the first collector before the second is replaced.
 What the configuration says is made in `otel`, which knows no Pulumi.
 """
@@ -13,26 +13,42 @@ from typing import Any
 
 import pulumi
 
+import catalogue
 import otel
-from components import ca_bundle
+from components import ca_bundle, otlp_certificates
 from runtime import (
     Attachment,
     FileBundle,
+    Files,
     HealthCheck,
+    Limits,
     Mount,
     PublishedPort,
     Rollout,
     RunningService,
     Runtime,
     ServiceSpec,
+    Volume,
 )
 
-USER = 10005
+VALIDATION = "collector-validation"
+SOAK = "collector-watch"
 ALIAS = "collector"
 """The name by which servers find collectors."""
 CONFIG = "/etc/otelcol"
 FILE = f"{CONFIG}/config.yaml"
-_JOB_MEMORY_MB = 128
+_JOB_LIMITS = Limits(memory_mb=128)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostPorts:
+    """The address and the ports of the machine at which the first collector is reached."""
+
+    address: str
+    grpc: int
+    http: int
+    metrics: int
+    health: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,146 +58,164 @@ class CollectorArgs:
     runtime: Runtime
     image: pulumi.Input[str]
     networks: tuple[pulumi.Input[str], ...]
-    """The first one is where servers are, and nothing else."""
-    memory_mb: int
-    cpus: float | None
+    """The first one is shared with servers, and with nothing else."""
+    limits: Limits
     replicas: int
     """One for a profile that writes files (`settings.telemetry.collector_replicas`)."""
     soak_seconds: int
-    """How long a collector is watched before the next one is replaced; 0 for not at all."""
+    """How long a replaced collector is watched before the next one is replaced; 0 for not at all."""
     profile: otel.Profile
-    version: str
+    version: otel.CollectorVersion
     configuration: Callable[[tuple[str, ...]], pulumi.Input[Mapping[str, Any]]]
-    """Gives the configuration (`otel.compose`) of a collector that reads the logs in these folders."""
+    """Returns the configuration (`otel.compose`) of a collector that reads the log files in these folders."""
     secrets: Mapping[str, pulumi.Input[str]]
-    """By the names that `otel.secret_names` gives: what the collector is to read there."""
+    """The collector's secrets, by the names that `otel.secret_names` returns."""
     ca_bundle: str | None
-    """Certificates in PEM form that destinations are trusted by, beside the image's."""
+    """Certificates in PEM form that are trusted for destinations, in addition to the image's."""
     receiver_security: otel.ReceiverSecurity
-    certificates_volume: pulumi.Input[str] | None
-    """With `receiver_security.tls`."""
+    certificates: Volume | None
+    """With `receiver_security.tls`: see `OtlpCertificates`."""
     log_folders: tuple[str, ...]
     """One for each server replica; each is read by exactly one collector."""
-    logs_volume: str | None
-    ports: tuple[PublishedPort, ...]
-    """Published by the first collector."""
+    logs_volume: Volume | None
+    ports: HostPorts
     files_volume: str
-    """Name of the volume that holds what the file exporters write."""
+    """Name of the volume for what the file exporters write."""
     protect_data: bool
     after: Sequence[pulumi.Resource]
     deadline_seconds: int
 
 
 class Collector(pulumi.ComponentResource):
-    """Collectors whose pipelines run; `endpoint` is where servers send to, whichever of them serve."""
+    """Collectors whose pipelines run; `endpoint` leads to any of those that serve."""
 
     endpoint: str
     files_volume: str | None
-    """None where the profile writes no files."""
+    """Name of the volume; None where the profile writes no files."""
 
     def __init__(self, name: str, args: CollectorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:telemetry:Collector", name, None, opts)
         self._args = args
-        self.files_volume = args.files_volume if args.profile.uses("file/traces") else None
-        replicas = args.replicas
-        after: list[pulumi.Resource] = list(args.after)
-        if self.files_volume:
-            after.append(args.runtime.data_volume(self.files_volume, protect=args.protect_data, parent=self))
-        for index in range(replicas):
+        files = self._data_volume(args.files_volume) if args.profile.uses("file/traces") else None
+        self.files_volume = args.files_volume if files else None
+        after = args.after
+        for index in range(args.replicas):
             replica = f"{name}-{index}" if index else name
-            folders = args.log_folders[index::replicas]
-            running = self._replica(replica, folders, publishes=index == 0, after=after)
+            folders = args.log_folders[index :: args.replicas]
+            running = self._replica(replica, folders, files=files, publishes=index == 0, after=after)
             after = [running.resource]
-            if index + 1 < replicas and args.soak_seconds:
+            if index + 1 < args.replicas and args.soak_seconds:
                 after.append(self._soak(replica, running))
         scheme = "https" if args.receiver_security.tls else "http"
         self.endpoint = f"{scheme}://{ALIAS}:{otel.CONTAINER.grpc_port}"
         self.register_outputs({})
 
     def _replica(
-        self, name: str, log_folders: tuple[str, ...], *, publishes: bool, after: Sequence[pulumi.Resource]
+        self,
+        name: str,
+        log_folders: tuple[str, ...],
+        *,
+        files: Volume | None,
+        publishes: bool,
+        after: Sequence[pulumi.Resource],
     ) -> RunningService:
         args = self._args
-        text = pulumi.Output.from_input(args.configuration(log_folders)).apply(otel.render)
-        certificates = (
-            [Mount(source=args.certificates_volume, path=otel.CONTAINER.certificates_directory, read_only=True)]
-            if args.certificates_volume is not None
-            else []
-        )
+        bundles = self._files(f"{name}-validation", log_folders)
         validation = self._job(
             f"{name}-validation",
-            service="collector-validation",
-            command=(
-                "/otelcol",
-                "validate",
-                "--config",
-                FILE,
-                *otel.CollectorVersion.parse(args.version).arguments,
-            ),
-            bundles=(
-                FileBundle(name="config", path=CONFIG, files={"config.yaml": text}),
-                *self._secret_files(),
-                *ca_bundle.bundles(args.ca_bundle),
-            ),
+            service=VALIDATION,
+            command=("/otelcol", "validate", "--config", FILE, *args.version.arguments),
+            files=bundles,
+            deadline_seconds=args.deadline_seconds,
         )
-        mounts = [*validation.files, *certificates]
-        needed = [*after, validation.resource]
-        if args.profile.keeps_queues:
-            queue = f"{name}-queue"
-            needed.append(args.runtime.data_volume(queue, protect=args.protect_data, parent=self))
-            mounts.append(Mount(source=queue, path=otel.CONTAINER.queue_directory))
-        if self.files_volume:
-            mounts.append(Mount(source=self.files_volume, path=otel.CONTAINER.data_directory))
-        if args.logs_volume:
-            mounts.append(Mount(source=args.logs_volume, path=otel.CONTAINER.log_directory, read_only=True))
         return args.runtime.run(
             name,
             ServiceSpec(
-                service="collector",
+                service=catalogue.COLLECTOR.name,
                 image=args.image,
-                user=USER,
-                memory_mb=args.memory_mb,
-                cpus=args.cpus,
+                user=catalogue.COLLECTOR.user,
+                limits=args.limits,
                 # It owns the volumes with its queues and files.
                 rollout=Rollout.STOP_FIRST,
-                command=("--config", FILE, *otel.CollectorVersion.parse(args.version).arguments),
-                # Go returns memory before the limit is hit instead of being killed at it.
+                command=("--config", FILE, *args.version.arguments),
                 environment={
-                    "GOMEMLIMIT": otel.go_memory_limit(args.memory_mb),
+                    # Go frees memory before the limit is hit instead of being killed at it.
+                    "GOMEMLIMIT": otel.go_memory_limit(args.limits.memory_mb),
                     **ca_bundle.trusted_by_go(args.ca_bundle),
                 },
-                mounts=tuple(mounts),
+                files=bundles,
+                mounts=self._mounts(name, files),
                 networks=tuple(Attachment(network=network, aliases=(ALIAS,)) for network in args.networks),
-                ports=args.ports if publishes else (),
+                ports=self._ports() if publishes else (),
                 health=HealthCheck(command=("healthprobe",)),
-                # What is on its way has a timeout of 10 s; what waits stays in the queue.
+                # Requests under way have a timeout of 10 s; what waits stays in the queue.
                 drain_seconds=30,
                 deadline_seconds=args.deadline_seconds,
             ),
             parent=self,
-            depends_on=needed,
+            depends_on=[*after, validation.resource],
         )
 
-    def _secret_files(self) -> tuple[FileBundle, ...]:
-        names = otel.secret_names(self._args.profile, token=self._args.receiver_security.token)
-        if not names:
-            return ()
-        files = {
-            name: pulumi.Output.secret(self._args.secrets[name]).apply(
-                lambda value: otel.secret_file(value, version=self._args.version)
+    def _files(self, name: str, log_folders: tuple[str, ...]) -> tuple[Files, ...]:
+        """Create what the validation and the collector read: configuration, secrets, authorities."""
+        args, user = self._args, catalogue.COLLECTOR.user
+        text = pulumi.Output.from_input(args.configuration(log_folders)).apply(otel.render)
+        contents = {"config": FileBundle(service=VALIDATION, owner=user, path=CONFIG, files={"config.yaml": text})}
+        secrets = {
+            key: pulumi.Output.secret(args.secrets[key]).apply(
+                lambda value: otel.secret_file(value, version=str(args.version))
             )
-            for name in names
+            for key in otel.secret_names(args.profile, token=args.receiver_security.token)
         }
-        return (FileBundle(name="secrets", path=otel.CONTAINER.secrets_directory, files=files),)
+        if secrets:
+            contents["secrets"] = FileBundle(
+                service=VALIDATION, owner=user, path=otel.CONTAINER.secrets_directory, files=secrets
+            )
+        created = (args.runtime.files(f"{name}-{what}", bundle, parent=self) for what, bundle in contents.items())
+        authorities = ca_bundle.files(
+            args.runtime, name, args.ca_bundle, service=VALIDATION, user=user, parent=self
+        )
+        return (*created, *authorities)
+
+    def _mounts(self, name: str, files: Volume | None) -> tuple[Mount, ...]:
+        args, layout = self._args, otel.CONTAINER
+        mounts = []
+        if args.certificates:
+            mounts.append(Mount(volume=args.certificates, path=otlp_certificates.FOLDER, read_only=True))
+        if args.profile.keeps_queues:
+            mounts.append(Mount(volume=self._data_volume(f"{name}-queue"), path=layout.queue_directory))
+        if files:
+            mounts.append(Mount(volume=files, path=layout.data_directory))
+        if args.logs_volume:
+            mounts.append(Mount(volume=args.logs_volume, path=layout.log_directory, read_only=True))
+        return tuple(mounts)
+
+    def _ports(self) -> tuple[PublishedPort, ...]:
+        """Return the ports of the machine; those for OTLP lead to the receivers that require a token, if any."""
+        ports, layout = self._args.ports, otel.CONTAINER
+        token = self._args.receiver_security.token
+        return tuple(
+            PublishedPort(internal=internal, external=external, address=ports.address)
+            for internal, external in (
+                (layout.outside_grpc_port if token else layout.grpc_port, ports.grpc),
+                (layout.outside_http_port if token else layout.http_port, ports.http),
+                (layout.metrics_port, ports.metrics),
+                (layout.health_port, ports.health),
+            )
+        )
+
+    def _data_volume(self, name: str) -> Volume:
+        return self._args.runtime.data_volume(name, protect=self._args.protect_data, parent=self)
 
     def _soak(self, replica: str, running: RunningService) -> pulumi.Resource:
+        """Watch a replaced collector for a while; the job fails when it does not deliver."""
         address = pulumi.Output.concat("http://", running.name, f":{otel.CONTAINER.metrics_port}/metrics")
         job = self._job(
             f"{replica}-watch",
-            service="collector-watch",
+            service=SOAK,
             command=("watch-delivery", str(self._args.soak_seconds), address),
             networks=(Attachment(network=self._args.networks[0]),),
-            # It ends some time after the watch: what came in last may wait for its batch.
+            # It ends some time after the soak: what came in last may wait for its batch.
             deadline_seconds=self._args.soak_seconds + 60,
             depends_on=[running.resource],
             replace_with=[running.resource],
@@ -194,9 +228,9 @@ class Collector(pulumi.ComponentResource):
         *,
         service: str,
         command: tuple[pulumi.Input[str], ...],
-        bundles: tuple[FileBundle, ...] = (),
+        files: tuple[Files, ...] = (),
         networks: tuple[Attachment, ...] = (),
-        deadline_seconds: int | None = None,
+        deadline_seconds: int,
         depends_on: Sequence[pulumi.Resource] = (),
         replace_with: Sequence[pulumi.Resource] = (),
     ) -> RunningService:
@@ -205,13 +239,13 @@ class Collector(pulumi.ComponentResource):
             ServiceSpec(
                 service=service,
                 image=self._args.image,
-                user=USER,
-                memory_mb=_JOB_MEMORY_MB,
+                user=catalogue.COLLECTOR.user,
+                limits=_JOB_LIMITS,
                 rollout=Rollout.JOB,
                 command=command,
-                bundles=bundles,
+                files=files,
                 networks=networks,
-                deadline_seconds=deadline_seconds or self._args.deadline_seconds,
+                deadline_seconds=deadline_seconds,
             ),
             parent=self,
             depends_on=depends_on,

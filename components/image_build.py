@@ -14,15 +14,14 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
+import catalogue
+
 # Always the same path, so that no machine's own shows up as a difference; the folder is not in the repository.
 CA_BUNDLE = Path("build") / "ca.pem"
 
-# Reserved by RFC 2606: no registry can ever serve it, so a missing image is an error and not a surprise.
-REGISTRY = "letta-platform.invalid"
-
 
 def stage_ca_bundle(source: Path | None) -> None:
-    """Lay out the certificates that builds are to trust, empty when they need none but their own.
+    """Write the certificates that builds are to trust where builds find them; none for None.
 
     For networks that intercept TLS. Builds get them as a secret, so that no layer, hash or state holds them.
     """
@@ -33,7 +32,7 @@ def stage_ca_bundle(source: Path | None) -> None:
 
 
 def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
-    """Hash a build's inputs: names, executable bits and contents of the files below `context`, and the arguments.
+    """Return a hash of a build's inputs: names, executable bits and contents below `context`, and the arguments.
 
     Every file counts, even one that no COPY names: a needless rebuild is cheap, a missed one is a wrong image.
     """
@@ -41,7 +40,7 @@ def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
     for key, value in sorted(build_args.items()):
         digest.update(f"{key}={value}\0".encode())
     for path in sorted(context.rglob("*")):
-        # Tests import some of the scripts, which leaves bytecode beside them.
+        # Tests import some of the scripts, which leaves bytecode next to them.
         if path.is_file() and "__pycache__" not in path.parts:
             content = path.read_bytes()
             executable = bool(path.stat().st_mode & 0o100)
@@ -52,19 +51,19 @@ def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageBuildArgs:
-    """What an image is made of."""
+    """What an image is made from."""
 
     context: Path
     """Folder with the Dockerfile, relative to the program, so that every clone has the same state."""
     build_args: Mapping[str, str] = field(default_factory=dict)
     parents: tuple[pulumi.Resource, ...] = ()
-    """Images that this one is built from."""
+    """Images that this one is built on."""
     pinned: str | None = None
     """`name@sha256:…`: nothing is built."""
 
 
 class ImageBuild(pulumi.ComponentResource):
-    """An image that is there; `reference` is what containers run."""
+    """An image on the engine; `reference` is what containers run."""
 
     reference: str
     image: docker.RemoteImage
@@ -78,7 +77,7 @@ class ImageBuild(pulumi.ComponentResource):
                 name, name=args.pinned, keep_locally=True, opts=pulumi.ResourceOptions(parent=self)
             )
         else:
-            self.reference = f"{REGISTRY}/{short}:{content_hash(args.context, args.build_args)}"
+            self.reference = f"{catalogue.IMAGE_PREFIX}{short}:{content_hash(args.context, args.build_args)}"
             self.image = docker.RemoteImage(
                 name,
                 name=self.reference,
@@ -87,10 +86,10 @@ class ImageBuild(pulumi.ComponentResource):
                     dockerfile="Dockerfile",
                     build_args=dict(args.build_args),
                     # Not `labels`: the provider's BuildKit path never reads that one.
-                    label={"letta-platform.image": short},
+                    label={catalogue.IMAGE_LABEL: short},
                     # The engine's own: a builder that a user has chosen could not see the local base image.
                     builder="default",
-                    # What failed in a build is said here and nowhere else.
+                    # The only place that says what failed in a build.
                     build_log_file=str(CA_BUNDLE.with_name(f"{short}.log")),
                     secrets=[docker.RemoteImageBuildSecretArgs(id="ca", src=str(CA_BUNDLE))],
                 ),

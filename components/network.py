@@ -1,10 +1,10 @@
-"""The network tiers. Who shares a tier can talk to each other, and nobody else.
+"""The network tiers. Services of one tier reach each other, and nothing else.
 
 edge        nginx alone; the only tier whose ports the API is published from
-app         nginx ↔ server                          (internal: no way out)
-data        server and JOBs ↔ Postgres, Redis       (internal)
+app         nginx ↔ server                          (internal: no route to the outside)
+data        server and jobs ↔ Postgres, Redis       (internal)
 telemetry   server ↔ collector                      (internal)
-egress-…    one per service that must reach the outside, so that a way out joins nobody
+egress-…    one per service that must reach the outside, so that it does not connect services with each other
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pulumi
 
 from runtime import Runtime
 
-_TIERS: dict[str, bool] = {  # name → internal
+TIERS: dict[str, bool] = {  # name → internal
     "edge": False,
     "app": True,
     "data": True,
@@ -31,17 +31,17 @@ class NetworkArgs:
     """Where the tiers are created and which of them are needed."""
 
     runtime: Runtime
-    subnet: ipaddress.IPv4Network | None = None
-    """Network of at least /24 that the tiers are cut from; the engine's own pools otherwise."""
-    tiers: tuple[str, ...] = tuple(_TIERS)
+    subnet: ipaddress.IPv4Network | None
+    """Network of at least /24 that the tiers are cut from; None: the runtime chooses."""
+    tiers: tuple[str, ...]
 
 
-def subnets(whole: ipaddress.IPv4Network | None) -> dict[str, str | None]:
-    """Cut one equal subnet per tier; the same tier always gets the same one."""
-    if whole is None:
-        return dict.fromkeys(_TIERS)
-    parts = whole.subnets(prefixlen_diff=3)
-    return {tier: str(part) for tier, part in zip(_TIERS, parts, strict=False)}
+def subnets(network: ipaddress.IPv4Network | None) -> dict[str, str | None]:
+    """Return one equal subnet per tier; the same tier always gets the same one."""
+    if network is None:
+        return dict.fromkeys(TIERS)
+    parts = network.subnets(prefixlen_diff=3)
+    return {tier: str(part) for tier, part in zip(TIERS, parts, strict=False)}
 
 
 class Network(pulumi.ComponentResource):
@@ -51,13 +51,13 @@ class Network(pulumi.ComponentResource):
         super().__init__("letta:network:Network", name, None, opts)
         cut = subnets(args.subnet)
         self._tiers = {
-            tier: args.runtime.network(f"{name}-{tier}", internal=_TIERS[tier], subnet=cut[tier], parent=self)
+            tier: args.runtime.network(f"{name}-{tier}", internal=TIERS[tier], subnet=cut[tier], parent=self)
             for tier in args.tiers
         }
         self.register_outputs({})
 
     def tier(self, tier: str) -> pulumi.Output[str]:
-        """Give the name of the network of a tier.
+        """Return the name of the network of a tier.
 
         Raises:
             KeyError: when this stack has no such tier.

@@ -1,8 +1,8 @@
-"""The edge: nginx, the only way to the API.
+"""The edge: nginx, through which every request to the API goes.
 
-Traffic is switched, not discovered. A route file names the servers that are healthy; a JOB writes it when new ones
-are, before old ones go. A shared network alias would send requests to servers that still start, or failed to.
-Owns the route and the published port; not TLS, which is not there yet.
+Traffic is switched, not discovered. A route file names the healthy servers; a job writes it once new servers are
+healthy, before old ones are removed. A shared network alias would send requests to servers that still start, or
+failed to. Owns the route and the published port; not TLS, which does not exist yet.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from pathlib import Path
 import jinja2
 import pulumi
 
+import catalogue
 from runtime import (
     Attachment,
     FileBundle,
     HealthCheck,
+    Limits,
     Mount,
     PublishedPort,
     Rollout,
@@ -27,7 +29,6 @@ from runtime import (
     Tmpfs,
 )
 
-USER = 10004
 PORT = 8080
 CONFIG = "/etc/nginx/letta"
 ROUTE = "/var/lib/route"
@@ -51,19 +52,18 @@ class NginxArgs:
     image: pulumi.Input[str]
     edge_network: pulumi.Input[str]
     app_network: pulumi.Input[str]
-    memory_mb: int
-    cpus: float | None
+    limits: Limits
     published: PublishedPort
     servers: Sequence[pulumi.Input[str]]
     """`name:port` of every healthy server."""
     debug: bool
     after: Sequence[pulumi.Resource]
-    """What must be there before they get a request. nginx itself starts beside them: no route is 502."""
+    """What must exist before servers get a request. nginx itself does not wait: without a route it answers 502."""
     deadline_seconds: int
 
 
 def configuration(*, debug: bool) -> str:
-    """Render nginx' main configuration; the route is included from files that the image writes."""
+    """Return nginx' main configuration; it includes the route from files that the image's programs write."""
     template = Path(__file__).with_name("nginx.conf.j2").read_text()
     environment = jinja2.Environment(  # noqa: S701 - a configuration file, not a page
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True
@@ -76,31 +76,38 @@ def configuration(*, debug: bool) -> str:
 
 
 def route_version(servers: Sequence[str]) -> str:
-    """Name a route after the servers in it, so that the JOB can tell when nginx has loaded it."""
+    """Return a name for the route to these servers, by which the job knows when nginx has loaded it."""
     return hashlib.sha256("\n".join(servers).encode()).hexdigest()[:12]
 
 
 class Nginx(pulumi.ComponentResource):
-    """An edge whose route leads to the given servers."""
+    """An edge whose route leads to the given servers once `ready` exists."""
 
     ready: pulumi.Resource
 
     def __init__(self, name: str, args: NginxArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:edge:Nginx", name, None, opts)
         route_volume = args.runtime.scratch_volume(f"{name}-route", parent=self)
+        config = args.runtime.files(
+            f"{name}-config",
+            FileBundle(
+                service=catalogue.NGINX.name,
+                owner=catalogue.NGINX.user,
+                path=CONFIG,
+                files={"nginx.conf": configuration(debug=args.debug)},
+            ),
+            parent=self,
+        )
         edge = args.runtime.run(
             name,
             ServiceSpec(
-                service="nginx",
+                service=catalogue.NGINX.name,
                 image=args.image,
-                user=USER,
-                memory_mb=args.memory_mb,
-                cpus=args.cpus,
+                user=catalogue.NGINX.user,
+                limits=args.limits,
                 rollout=Rollout.STOP_FIRST,
-                bundles=(
-                    FileBundle(name="config", path=CONFIG, files={"nginx.conf": configuration(debug=args.debug)}),
-                ),
-                mounts=(Mount(source=route_volume, path=ROUTE, read_only=True),),
+                files=(config,),
+                mounts=(Mount(volume=route_volume, path=ROUTE, read_only=True),),
                 tmpfs=_TMPFS,
                 networks=(
                     Attachment(network=args.edge_network),
@@ -120,11 +127,11 @@ class Nginx(pulumi.ComponentResource):
             ServiceSpec(
                 service="route",
                 image=args.image,
-                user=USER,
-                memory_mb=32,
+                user=catalogue.NGINX.user,
+                limits=Limits(memory_mb=32),
                 rollout=Rollout.JOB,
                 command=("write-route", servers.apply(route_version), *args.servers),
-                mounts=(Mount(source=route_volume, path=ROUTE),),
+                mounts=(Mount(volume=route_volume, path=ROUTE),),
                 tmpfs=(Tmpfs(path="/tmp", size_mb=4),),  # noqa: S108
                 networks=(Attachment(network=args.app_network),),
                 deadline_seconds=60,

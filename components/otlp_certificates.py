@@ -1,7 +1,7 @@
-"""The certificate with which collectors answer servers, from an authority that nobody else knows.
+"""The certificate that collectors present to servers, issued by an authority of the stack's own.
 
-Made by a JOB on a volume, so that no key is in the state. The authority stays; the certificate is made anew every
-half year, by the first update of it, and collectors read it again by themselves.
+A job makes it on a volume, so that no key is in the state. The authority stays; the certificate is renewed by the
+first update of each half year, and collectors read it again by themselves.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from datetime import date
 
 import pulumi
 
+import catalogue
 import otel
-from components.collector import USER
-from runtime import Mount, Rollout, Runtime, ServiceSpec
+from runtime import Limits, Mount, Rollout, Runtime, ServiceSpec, Volume
 
 FOLDER = otel.CONTAINER.certificates_directory
 AUTHORITY = f"{FOLDER}/ca.pem"
+"""Certificate of the authority, which clients of a collector trust."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OtlpCertificatesArgs:
-    """What is certified."""
+    """What the certificate is for."""
 
     runtime: Runtime
     image: pulumi.Input[str]
@@ -32,34 +33,34 @@ class OtlpCertificatesArgs:
 
 
 class OtlpCertificates(pulumi.ComponentResource):
-    """Certificates are in `volume` once `ready` exists."""
+    """Certificates in a volume, for collectors and those who send to them."""
 
-    volume: pulumi.Output[str]
-    ready: pulumi.Resource
+    volume: Volume
+    """Whoever mounts it at `FOLDER` waits until the certificates are in it."""
 
     def __init__(self, name: str, args: OtlpCertificatesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:telemetry:OtlpCertificates", name, None, opts)
-        self.volume = args.runtime.scratch_volume(name, parent=self)
+        empty = args.runtime.scratch_volume(name, parent=self)
         job = args.runtime.run(
             name,
             ServiceSpec(
                 service="otlp-certificates",
                 image=args.image,
-                user=USER,
-                memory_mb=64,
+                user=catalogue.COLLECTOR.user,
+                limits=Limits(memory_mb=64),
                 rollout=Rollout.JOB,
                 command=("make-certificates", FOLDER, *args.names),
-                # Another value makes it another JOB, which runs.
+                # Another value makes it another job, which runs.
                 environment={"CERTIFICATE_PERIOD": period(args.today)},
-                mounts=(Mount(source=self.volume, path=FOLDER),),
+                mounts=(Mount(volume=empty, path=FOLDER),),
                 deadline_seconds=60,
             ),
             parent=self,
         )
-        self.ready = job.resource
+        self.volume = Volume(name=empty.name, resource=job.resource)
         self.register_outputs({})
 
 
 def period(today: date) -> str:
-    """Give the half year that a certificate is made in; it is valid for more than two."""
+    """Return the half year that a certificate is issued in; it is valid for more than two."""
     return f"{today.year}-{1 if today.month <= 6 else 2}"

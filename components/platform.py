@@ -1,34 +1,34 @@
-"""The whole platform of one stack: its parts, the order in which they start, what they know of each other."""
+"""The complete platform of one stack: its parts, the order in which they start, what they know of each other.
+
+The only component that gets `Settings`: it hands each part its own arguments.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from urllib.parse import quote
 
 import pulumi
 import pulumi_random as random
+from pydantic import SecretStr
 
-from components import model_providers
-from components.image_build import REGISTRY, ImageBuild, ImageBuildArgs, stage_ca_bundle
-from components.letta_server import LettaServer, LettaServerArgs
+import catalogue
+from catalogue import Composition
+from components import model_providers, nginx, outputs, postgres, redis
+from components.collector import HostPorts
+from components.images import Images, ImagesArgs
+from components.letta_server import LettaServer, LettaServerArgs, replica_names
 from components.migration import Migration, MigrationArgs
-from components.network import Network, NetworkArgs
-from components.nginx import PORT as NGINX_PORT
+from components.network import TIERS, Network, NetworkArgs
 from components.nginx import Nginx, NginxArgs
 from components.postgres import Postgres, PostgresArgs
 from components.redis import Redis, RedisArgs
 from components.telemetry import Telemetry, TelemetryArgs
-from runtime import PublishedPort, Runtime
-from runtime.engine import EngineRuntime
+from runtime import Limits, PublishedPort, Runtime, RuntimeArgs, factory
 from settings import Settings
-
-IMAGES = Path("images")
-DASHBOARD = "letta-service"
-"""Uid of the dashboard of `otel/dashboards/` that a stack links to."""
-DEBIAN = f"{REGISTRY}/debian:trixie"
+from settings import telemetry as telemetry_settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +38,11 @@ class PlatformArgs:
     stack: str
     settings: Settings
     ca_bundle: Path | None = None
-    """What the machine's own programs trust, where its network intercepts TLS; a setting goes before it."""
+    """What the machine's own programs trust, where its network intercepts TLS; the setting overrides it."""
     today: date = field(default_factory=date.today)
-    """Certificates are made anew from time to time."""
+    """Certificates are renewed from time to time."""
+    runtime: Callable[[RuntimeArgs], Runtime] = factory.create
+    """Makes what runs the services."""
 
 
 class Platform(pulumi.ComponentResource):
@@ -50,57 +52,221 @@ class Platform(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:platform:Platform", name, None, opts)
-        self._name = name
-        self._settings = args.settings
-        self._ca_bundle = args.ca_bundle
-        self._today = args.today
-        self._images = self._build_images()
-        stack_id = random.RandomUuid(f"{name}-id", opts=pulumi.ResourceOptions(parent=self))
-        self._runtime: Runtime = EngineRuntime(
-            stack=args.stack,
-            stack_id=stack_id.result,
-            bundle_key=self._generated("bundle-key"),
-            bundle_image=self._image("base"),
+        self._name, self._settings, self._today = name, args.settings, args.today
+        self._child = pulumi.ResourceOptions(parent=self)
+        composition = args.settings.services
+        self._images = self._all_images(composition, args.ca_bundle)
+        self._stack_id: pulumi.Output[str] = random.RandomUuid(f"{name}-id", opts=self._child).result
+        self._runtime = args.runtime(
+            RuntimeArgs(
+                stack=args.stack,
+                stack_id=self._stack_id,
+                bundle_key=self._generated("bundle-key"),
+                base_image=self._images.name(catalogue.BASE_IMAGE_NAME),
+            )
         )
-        if args.settings.services == "data":
-            self.outputs = self._data_only()
-        else:
-            self.outputs = self._full_platform(stack_id.result)
+        compositions = {Composition.ALL: self._full_platform, Composition.DATA: self._data_services}
+        self.outputs = {**compositions[composition](), "images": self._images.references}
         self.register_outputs({})
+
+    # -- compositions -----------------------------------------------------------------------------------
+
+    def _data_services(self) -> dict[str, pulumi.Input[object]]:
+        """Run Postgres and Redis alone, for users who run the server from source on the host."""
+        settings = self._settings
+        # Ports cannot be published from internal networks, so the tier is `edge` here.
+        edge = self._network("edge").tier("edge")
+        database = self._postgres(edge, self._port(postgres.PORT, settings.postgres_port))
+        self._redis(edge, self._port(redis.PORT, settings.redis_port))
+        return outputs.data_services(settings, database.uri)
+
+    def _full_platform(self) -> dict[str, pulumi.Input[object]]:
+        """Run everything, the API published by nginx."""
+        settings = self._settings
+        server_name = f"{self._name}-server"
+        server_password = self._given_or_generated(settings.server_password, "server-password")
+        encryption_key = self._given_or_generated(
+            # Losing it is losing every stored credential, so it is as protected as the data.
+            settings.encryption_key,
+            "encryption-key",
+            protect=settings.protect_data,
+        )
+        network = self._network(*TIERS)
+        data = network.tier("data")
+        database = self._postgres(data, None)
+        cache = self._redis(data, None)
+        migration = Migration(
+            f"{self._name}-migration",
+            MigrationArgs(
+                runtime=self._runtime,
+                image=self._images.name(catalogue.LETTA.name),
+                network=data,
+                database_uri=database.uri,
+                encryption_key=encryption_key,
+                data=database.data,
+                after=[database.ready],
+                deadline_seconds=max(settings.start_timeout_seconds, 300),
+            ),
+            opts=self._child,
+        )
+        telemetry = self._telemetry(network, replica_names(server_name, settings.letta_replicas))
+        server = LettaServer(
+            server_name,
+            LettaServerArgs(
+                runtime=self._runtime,
+                image=self._images.name(catalogue.LETTA.name),
+                networks=(network.tier("app"), data, network.tier("telemetry"), network.tier("egress-server")),
+                limits=Limits(memory_mb=settings.letta_memory_mb, cpus=settings.letta_cpus),
+                replicas=settings.letta_replicas,
+                pool_size=settings.letta_pool_size,
+                pool_max_overflow=settings.letta_pool_max_overflow,
+                database_uri=database.uri,
+                server_password=server_password,
+                encryption_key=encryption_key,
+                deployment_environment=settings.deployment_environment,
+                debug=settings.log_level == "debug",
+                environment=model_providers.addresses(settings),
+                secrets=model_providers.keys(settings),
+                telemetry=telemetry.server,
+                source_directory=str(settings.source_directory) if settings.source_directory else None,
+                migration=migration.startup_gate,
+                schema=migration.ready,
+                # Not after the collector: no service waits for telemetry.
+                after=[database.ready, cache.ready],
+                deadline_seconds=settings.start_timeout_seconds,
+            ),
+            opts=self._child,
+        )
+        Nginx(
+            f"{self._name}-nginx",
+            NginxArgs(
+                runtime=self._runtime,
+                image=self._images.name(catalogue.NGINX.name),
+                edge_network=network.tier("edge"),
+                app_network=network.tier("app"),
+                limits=Limits(memory_mb=settings.nginx_memory_mb, cpus=settings.nginx_cpus),
+                published=self._port(nginx.PORT, settings.api_port),
+                servers=server.addresses,
+                debug=settings.log_level == "debug",
+                after=[migration.ready, *server.ready],
+                deadline_seconds=settings.start_timeout_seconds,
+            ),
+            opts=self._child,
+        )
+        return {
+            **outputs.endpoints(settings),
+            **telemetry.outputs,
+            "serverPassword": server_password,
+            **outputs.grafana(settings, self._stack_id),
+        }
 
     # -- parts ------------------------------------------------------------------------------------------
 
-    def _build_images(self) -> dict[str, ImageBuild]:
+    def _all_images(self, composition: Composition, ca_bundle: Path | None) -> Images:
         settings = self._settings
-        names = ["postgres", "redis"]
-        if settings.services == "all":
-            names += ["letta", "collector", "nginx"]
-        stage_ca_bundle(settings.ca_bundle or self._ca_bundle)
-        refreshed = (IMAGES / "refreshed").read_text().strip()
+        return Images(
+            self._name,
+            ImagesArgs(
+                composition=composition,
+                debian=settings.base_image or catalogue.DEBIAN_IMAGE,
+                ca_bundle=settings.ca_bundle or ca_bundle,
+                pinned=settings.pinned_images,
+                extra_build_args={
+                    catalogue.COLLECTOR.name: {"COLLECTOR_VERSION": str(settings.collector_version)}
+                },
+            ),
+            opts=self._child,
+        )
 
-        more = {"collector": {"COLLECTOR_VERSION": str(settings.collector_version)}}
+    def _network(self, *tiers: str) -> Network:
+        return Network(
+            self._name,
+            NetworkArgs(runtime=self._runtime, subnet=self._settings.network_subnet, tiers=tiers),
+            opts=self._child,
+        )
 
-        def image(short: str, base: str, parents: tuple[pulumi.Resource, ...]) -> ImageBuild:
-            return ImageBuild(
-                f"{self._name}-image-{short}",
-                ImageBuildArgs(
-                    context=IMAGES / short,
-                    build_args={"BASE": base, "REFRESHED": refreshed, **more.get(short, {})},
-                    parents=parents,
-                    pinned=settings.pinned_images.get(short),
+    def _postgres(self, network: pulumi.Input[str], published: PublishedPort | None) -> Postgres:
+        settings = self._settings
+        return Postgres(
+            f"{self._name}-postgres",
+            PostgresArgs(
+                runtime=self._runtime,
+                image=self._images.name(catalogue.POSTGRES.name),
+                network=network,
+                limits=Limits(memory_mb=settings.postgres_memory_mb, cpus=settings.postgres_cpus),
+                max_connections=settings.postgres_max_connections,
+                credential_generation=settings.database_credential_generation,
+                protect_data=settings.protect_data,
+                deadline_seconds=settings.start_timeout_seconds,
+                published=published,
+            ),
+            opts=self._child,
+        )
+
+    def _redis(self, network: pulumi.Input[str], published: PublishedPort | None) -> Redis:
+        settings = self._settings
+        return Redis(
+            f"{self._name}-redis",
+            RedisArgs(
+                runtime=self._runtime,
+                image=self._images.name(catalogue.REDIS.name),
+                network=network,
+                limits=Limits(memory_mb=settings.redis_memory_mb, cpus=settings.redis_cpus),
+                deadline_seconds=settings.start_timeout_seconds,
+                published=published,
+            ),
+            opts=self._child,
+        )
+
+    def _telemetry(self, network: Network, servers: tuple[str, ...]) -> Telemetry:
+        settings = self._settings
+        return Telemetry(
+            f"{self._name}-telemetry",
+            TelemetryArgs(
+                runtime=self._runtime,
+                image=self._images.name(catalogue.COLLECTOR.name),
+                network=network,
+                stack=self._name,
+                stack_id=self._stack_id,
+                environment=settings.deployment_environment,
+                log_level=settings.log_level,
+                servers=servers,
+                choice=telemetry_settings.choice(settings),
+                destinations=telemetry_settings.destinations(settings),
+                secrets=dict(telemetry_settings.secrets(settings)),
+                ca_bundle=telemetry_settings.ca_bundle(settings),
+                redaction=settings.telemetry_redaction,
+                retention_days=settings.telemetry_retention_days,
+                queue_budget=telemetry_settings.queue_budget(settings),
+                receiver_security=telemetry_settings.receiver_security(settings),
+                version=settings.collector_version,
+                limits=Limits(memory_mb=settings.collector_memory_mb, cpus=settings.collector_cpus),
+                replicas=telemetry_settings.collector_replicas(settings),
+                soak_seconds=settings.collector_watch_seconds,
+                ports=HostPorts(
+                    address=settings.bind_address,
+                    grpc=settings.otlp_grpc_port,
+                    http=settings.otlp_http_port,
+                    metrics=settings.collector_metrics_port,
+                    health=settings.collector_health_port,
                 ),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
+                host_name=settings.otlp_host_name,
+                protect_data=settings.protect_data,
+                today=self._today,
+                deadline_seconds=settings.start_timeout_seconds,
+            ),
+            opts=self._child,
+        )
 
-        base = image("base", settings.base_image or DEBIAN, ())
-        return {
-            "base": base,
-            **{short: image(short, base.reference, (base.image,)) for short in names},
-        }
+    def _port(self, internal: int, external: int) -> PublishedPort:
+        return PublishedPort(internal=internal, external=external, address=self._settings.bind_address)
 
-    def _image(self, short: str) -> pulumi.Output[str]:
-        # The resource's own output, not the string: whoever uses the image starts after it is built.
-        return self._images[short].image.name
+    def _given_or_generated(
+        self, given: SecretStr | None, purpose: str, *, protect: bool = False
+    ) -> pulumi.Output[str]:
+        if given:
+            return pulumi.Output.secret(given.get_secret_value())
+        return self._generated(purpose, protect=protect)
 
     def _generated(self, purpose: str, *, protect: bool = False) -> pulumi.Output[str]:
         password = random.RandomPassword(
@@ -110,203 +276,3 @@ class Platform(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=protect),
         )
         return pulumi.Output.secret(password.result)
-
-    def _port(self, internal: int, external: int) -> PublishedPort:
-        return PublishedPort(internal=internal, external=external, address=self._settings.bind_address)
-
-    def _postgres(self, networks: tuple[pulumi.Input[str], ...], published: PublishedPort | None) -> Postgres:
-        settings = self._settings
-        return Postgres(
-            f"{self._name}-postgres",
-            PostgresArgs(
-                runtime=self._runtime,
-                image=self._image("postgres"),
-                networks=networks,
-                memory_mb=settings.postgres_memory_mb,
-                cpus=settings.postgres_cpus,
-                max_connections=settings.postgres_max_connections,
-                credential_generation=settings.database_credential_generation,
-                protect_data=settings.protect_data,
-                deadline_seconds=settings.start_timeout_seconds,
-                published=published,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-
-    def _redis(self, networks: tuple[pulumi.Input[str], ...], published: PublishedPort | None) -> Redis:
-        settings = self._settings
-        return Redis(
-            f"{self._name}-redis",
-            RedisArgs(
-                runtime=self._runtime,
-                image=self._image("redis"),
-                networks=networks,
-                memory_mb=settings.redis_memory_mb,
-                cpus=settings.redis_cpus,
-                deadline_seconds=settings.start_timeout_seconds,
-                published=published,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-
-    def _network(self, *tiers: str) -> Network:
-        return Network(
-            self._name,
-            NetworkArgs(runtime=self._runtime, subnet=self._settings.network_subnet, tiers=tiers),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-
-    # -- compositions -----------------------------------------------------------------------------------
-
-    def _data_only(self) -> dict[str, pulumi.Input[object]]:
-        """Postgres and Redis alone, for whoever runs the server from source on the host."""
-        settings = self._settings
-        # Ports cannot be published from internal networks, so the tier is `edge` here.
-        network = self._network("edge")
-        edge = network.tier("edge")
-        postgres = self._postgres((edge,), self._port(5432, settings.postgres_port))
-        self._redis((edge,), self._port(6379, settings.redis_port))
-        host = _host(settings.bind_address)
-        return {
-            "postgresUrl": postgres.uri.apply(
-                lambda uri: uri.replace("@postgres:5432/", f"@{host}:{settings.postgres_port}/")
-            ),
-            "redisUrl": f"redis://{host}:{settings.redis_port}",
-            "images": self._references(),
-        }
-
-    def _full_platform(self, stack_id: pulumi.Output[str]) -> dict[str, pulumi.Input[object]]:
-        settings = self._settings
-        network = self._network("edge", "app", "data", "telemetry", "egress-server", "egress-collector")
-        data = network.tier("data")
-        server_password = (
-            pulumi.Output.secret(settings.server_password.get_secret_value())
-            if settings.server_password
-            else self._generated("server-password")
-        )
-        encryption_key = (
-            pulumi.Output.secret(settings.encryption_key.get_secret_value())
-            if settings.encryption_key
-            # Losing it is losing every stored credential, so it is as protected as the data.
-            else self._generated("encryption-key", protect=settings.protect_data)
-        )
-        postgres = self._postgres((data,), None)
-        redis = self._redis((data,), None)
-        migration = Migration(
-            f"{self._name}-migration",
-            MigrationArgs(
-                runtime=self._runtime,
-                image=self._image("letta"),
-                network=data,
-                database_uri=postgres.uri,
-                encryption_key=encryption_key,
-                data=postgres.data,
-                after=[postgres.ready],
-                deadline_seconds=max(settings.start_timeout_seconds, 300),
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        server_name = f"{self._name}-server"
-        telemetry = Telemetry(
-            f"{self._name}-telemetry",
-            TelemetryArgs(
-                runtime=self._runtime,
-                image=self._image("collector"),
-                network=network,
-                settings=settings,
-                stack_id=stack_id,
-                stack=self._name,
-                server=server_name,
-                today=self._today,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        server = LettaServer(
-            server_name,
-            LettaServerArgs(
-                runtime=self._runtime,
-                image=self._image("letta"),
-                networks=(network.tier("app"), data, network.tier("telemetry"), network.tier("egress-server")),
-                memory_mb=settings.letta_memory_mb,
-                cpus=settings.letta_cpus,
-                replicas=settings.letta_replicas,
-                pool_size=settings.letta_pool_size,
-                pool_max_overflow=settings.letta_pool_max_overflow,
-                database_uri=postgres.uri,
-                server_password=server_password,
-                encryption_key=encryption_key,
-                deployment_environment=settings.deployment_environment,
-                debug=settings.log_level == "debug",
-                environment={**model_providers.addresses(settings), **telemetry.server_environment},
-                secrets={**model_providers.keys(settings), **telemetry.server_secrets},
-                telemetry_endpoint=telemetry.endpoint,
-                telemetry_certificates=telemetry.server_certificates,
-                ca_bundle=telemetry.server_ca_bundle,
-                logs_volume=telemetry.logs_volume,
-                source_directory=str(settings.source_directory) if settings.source_directory else None,
-                migration=migration.startup_gate,
-                schema=migration.ready,
-                # Not after the collector: nobody waits for telemetry.
-                after=[postgres.ready, redis.ready, *telemetry.ready],
-                deadline_seconds=settings.start_timeout_seconds,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        Nginx(
-            f"{self._name}-nginx",
-            NginxArgs(
-                runtime=self._runtime,
-                image=self._image("nginx"),
-                edge_network=network.tier("edge"),
-                app_network=network.tier("app"),
-                memory_mb=settings.nginx_memory_mb,
-                cpus=settings.nginx_cpus,
-                published=self._port(NGINX_PORT, settings.api_port),
-                servers=server.addresses,
-                debug=settings.log_level == "debug",
-                after=[migration.ready, *server.ready],
-                deadline_seconds=settings.start_timeout_seconds,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        return {
-            **_endpoints(settings),
-            **telemetry.outputs,
-            "images": self._references(),
-            "serverPassword": server_password,
-            **_grafana(settings, stack_id),
-        }
-
-    def _references(self) -> dict[str, str]:
-        return {short: build.reference for short, build in sorted(self._images.items())}
-
-
-def _host(bind_address: str) -> str:
-    """Give the name by which a published port is reached from this machine."""
-    return "localhost" if bind_address in {"127.0.0.1", "0.0.0.0"} else bind_address  # noqa: S104
-
-
-def _endpoints(settings: Settings) -> dict[str, str]:
-    host = _host(settings.bind_address)
-    api = f"http://{host}:{settings.api_port}"
-    otlp = "https" if settings.require_tls else "http"
-    return {
-        "apiUrl": api,
-        "docsUrl": f"{api}/docs",
-        "healthUrl": f"{api}/v1/health/",
-        "otlpGrpcEndpoint": f"{otlp}://{host}:{settings.otlp_grpc_port}",
-        "otlpHttpEndpoint": f"{otlp}://{host}:{settings.otlp_http_port}",
-        "collectorHealthUrl": f"http://{host}:{settings.collector_health_port}/",
-        "collectorMetricsUrl": f"http://{host}:{settings.collector_metrics_port}/metrics",
-    }
-
-
-def _grafana(settings: Settings, stack_id: pulumi.Output[str]) -> dict[str, pulumi.Output[str]]:
-    """Link to this stack's traces, found by the device id that its collectors put on every signal."""
-    if not settings.grafana_url:
-        return {}
-    link = f"{str(settings.grafana_url).rstrip('/')}/d/{DASHBOARD}?var-device_id="
-    return {"grafanaTracesUrl": stack_id.apply(lambda known: link + quote(known))}
-
-
-__all__: Sequence[str] = ["Platform", "PlatformArgs"]

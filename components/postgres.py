@@ -1,9 +1,9 @@
 """PostgreSQL 17 with pgvector: the container, its data volume, its roles.
 
 There is no superuser password: administration happens over the Unix socket with peer authentication, and the
-socket's volume is mounted by JOBs only. Two login roles (slot A and B) share one owner role; a rotation gives
-the idle slot a new password and moves the servers over, so that both are valid while servers are replaced.
-Does not own the schema (`migration`) and no backups.
+socket's volume is mounted by jobs only. Two login roles (slot A and B) share one owner role; a rotation sets a new
+password for the idle slot and moves the servers over, so that both are valid while servers are replaced.
+Does not own the schema (`migration`), nor backups.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
+import catalogue
 from runtime import (
     Attachment,
     FileBundle,
     HealthCheck,
+    Limits,
     Mount,
     PublishedPort,
     Rollout,
     Runtime,
     ServiceSpec,
     Tmpfs,
+    Volume,
 )
 
-USER = 10002
+PORT = 5432
+ROLES = "roles"
 DATABASE = "letta"
 DATA = "/var/lib/postgresql/data"
 SOCKET = "/run/postgresql"
@@ -37,24 +41,23 @@ class PostgresArgs:
 
     runtime: Runtime
     image: pulumi.Input[str]
-    networks: tuple[pulumi.Input[str], ...]
-    memory_mb: int
-    cpus: float | None
+    network: pulumi.Input[str]
+    limits: Limits
     max_connections: int
     credential_generation: int
     """Counts rotations: an odd one uses slot A, an even one slot B."""
     protect_data: bool
     deadline_seconds: int
-    published: PublishedPort | None = None
+    published: PublishedPort | None
 
 
 def slot_generations(generation: int) -> dict[str, int]:
-    """Say how often each slot's password has been made anew: a step of the generation renews one, the idle one."""
+    """Return how often each slot's password has been renewed: a step of the generation renews the idle slot's."""
     return {"a": (generation + 1) // 2, "b": generation // 2}
 
 
-def settings(memory_mb: int, max_connections: int) -> tuple[str, ...]:
-    """Size the server's memory after its limit: a quarter shared, the rest for connections and the page cache."""
+def tuning(memory_mb: int, max_connections: int) -> tuple[str, ...]:
+    """Return parameters that fit the memory limit: a quarter shared, the rest for connections and page cache."""
     return (
         f"max_connections={max_connections}",
         f"shared_buffers={memory_mb // 4}MB",
@@ -68,7 +71,7 @@ class Postgres(pulumi.ComponentResource):
     uri: pulumi.Output[str]
     ready: pulumi.Resource
     """Exists once the roles do."""
-    data: pulumi.Resource
+    data: Volume
 
     def __init__(self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:data:Postgres", name, None, opts)
@@ -88,17 +91,16 @@ class Postgres(pulumi.ComponentResource):
         server = args.runtime.run(
             name,
             ServiceSpec(
-                service="postgres",
+                service=catalogue.POSTGRES.name,
                 image=args.image,
-                user=USER,
-                memory_mb=args.memory_mb,
-                cpus=args.cpus,
+                user=catalogue.POSTGRES.user,
+                limits=args.limits,
                 rollout=Rollout.STOP_FIRST,
-                command=settings(args.memory_mb, args.max_connections),
+                command=tuning(args.limits.memory_mb, args.max_connections),
                 health=HealthCheck(command=("postgres-healthy",), interval_seconds=2, start_period_seconds=60),
-                mounts=(Mount(source=f"{name}-data", path=DATA), Mount(source=socket, path=SOCKET)),
+                mounts=(Mount(volume=self.data, path=DATA), Mount(volume=socket, path=SOCKET)),
                 tmpfs=(Tmpfs(path="/tmp", size_mb=64), Tmpfs(path="/run/tls", size_mb=1)),  # noqa: S108
-                networks=tuple(Attachment(network=network, aliases=("postgres",)) for network in args.networks),
+                networks=(Attachment(network=args.network, aliases=("postgres",)),),
                 ports=(args.published,) if args.published else (),
                 # Fast shutdown: open transactions are rolled back, and the next start needs no recovery.
                 stop_signal="SIGINT",
@@ -108,39 +110,42 @@ class Postgres(pulumi.ComponentResource):
                 shared_memory_mb=128,
             ),
             parent=self,
-            depends_on=[self.data],
+        )
+        secrets = args.runtime.files(
+            f"{name}-roles-secrets",
+            FileBundle(
+                service=ROLES,
+                owner=catalogue.POSTGRES.user,
+                path="/run/secrets",
+                files={
+                    f"LETTA_{slot.upper()}_PASSWORD": pulumi.Output.secret(password.result)
+                    for slot, password in passwords.items()
+                },
+            ),
+            parent=self,
         )
         roles = args.runtime.run(
             f"{name}-roles",
             ServiceSpec(
-                service="roles",
+                service=ROLES,
                 image=args.image,
-                user=USER,
-                memory_mb=64,
+                user=catalogue.POSTGRES.user,
+                limits=Limits(memory_mb=64),
                 rollout=Rollout.JOB,
                 command=("postgres-roles",),
                 environment={"DATABASE": DATABASE},
-                bundles=(
-                    FileBundle(
-                        name="secrets",
-                        path="/run/secrets",
-                        files={
-                            f"LETTA_{slot.upper()}_PASSWORD": pulumi.Output.secret(password.result)
-                            for slot, password in passwords.items()
-                        },
-                    ),
-                ),
-                mounts=(Mount(source=socket, path=SOCKET),),
+                files=(secrets,),
+                mounts=(Mount(volume=socket, path=SOCKET),),
                 tmpfs=(Tmpfs(path="/tmp", size_mb=16),),  # noqa: S108
                 deadline_seconds=60,
             ),
             parent=self,
             depends_on=[server.resource],
             # A new data volume has no roles.
-            replace_with=[self.data],
+            replace_with=[self.data.resource],
         )
         slot = "a" if args.credential_generation % 2 else "b"
         secret: pulumi.Output[str] = pulumi.Output.secret(passwords[slot].result)
-        self.uri = pulumi.Output.concat("postgresql://letta_", slot, ":", secret, f"@postgres:5432/{DATABASE}")
+        self.uri = pulumi.Output.concat("postgresql://letta_", slot, ":", secret, f"@postgres:{PORT}/{DATABASE}")
         self.ready = roles.resource
         self.register_outputs({})

@@ -1,4 +1,4 @@
-"""Redis: streams of background runs, locks, caches. Nothing in it must outlive it.
+"""Redis: streams of background runs, locks, caches. Nothing in it has to survive a restart.
 
 It has no password because Letta can send none; the `data` tier, which is internal, is its protection.
 """
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from runtime import Attachment, HealthCheck, PublishedPort, Rollout, Runtime, ServiceSpec, Tmpfs
+import catalogue
+from runtime import Attachment, HealthCheck, Limits, PublishedPort, Rollout, Runtime, ServiceSpec, Tmpfs
 
-USER = 10003
+PORT = 6379
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,11 +21,10 @@ class RedisArgs:
 
     runtime: Runtime
     image: pulumi.Input[str]
-    networks: tuple[pulumi.Input[str], ...]
-    memory_mb: int
-    cpus: float | None
+    network: pulumi.Input[str]
+    limits: Limits
     deadline_seconds: int
-    published: PublishedPort | None = None
+    published: PublishedPort | None
 
 
 class Redis(pulumi.ComponentResource):
@@ -37,17 +37,16 @@ class Redis(pulumi.ComponentResource):
         server = args.runtime.run(
             name,
             ServiceSpec(
-                service="redis",
+                service=catalogue.REDIS.name,
                 image=args.image,
-                user=USER,
-                memory_mb=args.memory_mb,
-                cpus=args.cpus,
+                user=catalogue.REDIS.user,
+                limits=args.limits,
                 rollout=Rollout.STOP_FIRST,
                 # The rest is for the server itself and its connections.
-                environment={"REDIS_MAXMEMORY_MB": str(args.memory_mb - 30)},
+                environment={"REDIS_MAXMEMORY_MB": str(args.limits.memory_mb - 30)},
                 health=HealthCheck(command=("redis-healthy",), interval_seconds=2),
                 tmpfs=(Tmpfs(path="/data", size_mb=4),),
-                networks=tuple(Attachment(network=network, aliases=("redis",)) for network in args.networks),
+                networks=(Attachment(network=args.network, aliases=("redis",)),),
                 ports=(args.published,) if args.published else (),
                 drain_seconds=10,
                 deadline_seconds=args.deadline_seconds,

@@ -1,6 +1,6 @@
-"""The tables in ClickHouse that collectors insert into, made by a JOB of their own.
+"""The tables in ClickHouse that collectors insert into, created by a job of their own.
 
-Exporters that create them race each other, know no retention that can be changed, and do not start while
+Exporters that create them race each other, set a retention that cannot be changed later, and do not start while
 ClickHouse is down.
 """
 
@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 import pulumi
 
+import catalogue
 import otel
 import otel.clickhouse
 from components import ca_bundle
-from components.collector import USER
-from runtime import Attachment, FileBundle, Rollout, Runtime, ServiceSpec
+from runtime import Attachment, FileBundle, Limits, Rollout, Runtime, ServiceSpec
 
+SERVICE = "telemetry-schema"
 FOLDER = "/run/schema"
 PATIENCE_SECONDS = 45
-"""How long a ClickHouse that does not answer is waited for; the next update tries again."""
+"""How long the job waits for a ClickHouse that does not answer; the next update tries again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,31 +29,43 @@ class TelemetrySchemaArgs:
 
     runtime: Runtime
     image: pulumi.Input[str]
-    """The collector's: it holds the program that speaks with ClickHouse."""
+    """The collector's: it holds the program that creates the tables."""
     network: pulumi.Input[str]
-    """From where ClickHouse is reached."""
+    """The one from which ClickHouse is reached."""
     target: otel.ClickHouse
     password: pulumi.Input[str]
     ca_bundle: str | None
-    """Certificates in PEM form that ClickHouse is trusted by, beside the image's."""
+    """Certificates in PEM form that are trusted for ClickHouse, in addition to the image's."""
     retention_days: int
 
 
 class TelemetrySchema(pulumi.ComponentResource):
-    """The tables are there, with their retention, once `ready` exists."""
+    """The tables exist, with their retention, once `ready` does."""
 
     ready: pulumi.Resource
 
     def __init__(self, name: str, args: TelemetrySchemaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:telemetry:Schema", name, None, opts)
         statements = otel.clickhouse.statements(args.target, retention_days=args.retention_days)
+        user = catalogue.COLLECTOR.user
+        files = args.runtime.files(
+            f"{name}-files",
+            FileBundle(
+                service=SERVICE,
+                owner=user,
+                path=FOLDER,
+                files={"statements.json": json.dumps(statements), "password": args.password},
+            ),
+            parent=self,
+        )
+        authorities = ca_bundle.files(args.runtime, name, args.ca_bundle, service=SERVICE, user=user, parent=self)
         job = args.runtime.run(
             name,
             ServiceSpec(
-                service="telemetry-schema",
+                service=SERVICE,
                 image=args.image,
-                user=USER,
-                memory_mb=64,
+                user=user,
+                limits=Limits(memory_mb=64),
                 rollout=Rollout.JOB,
                 command=("create-schema",),
                 environment={
@@ -61,16 +74,9 @@ class TelemetrySchema(pulumi.ComponentResource):
                     "PATIENCE_SECONDS": str(PATIENCE_SECONDS),
                     **ca_bundle.trusted_by_go(args.ca_bundle),
                 },
-                bundles=(
-                    FileBundle(
-                        name="files",
-                        path=FOLDER,
-                        files={"statements.json": json.dumps(statements), "password": args.password},
-                    ),
-                    *ca_bundle.bundles(args.ca_bundle),
-                ),
+                files=(files, *authorities),
                 networks=(Attachment(network=args.network),),
-                # It gives up by itself, with a reason, before it is given up: a request may take 30 s.
+                # The job gives up by itself, with a reason, before this: a request may take 30 s.
                 deadline_seconds=PATIENCE_SECONDS + 45,
             ),
             parent=self,

@@ -1,7 +1,7 @@
-"""What a service needs, as data. Nothing here knows Docker; `runtime.engine` turns it into resources.
+"""What a service needs, as data, and the `Runtime` that provides it. Nothing here knows Docker.
 
-The hardening baseline (read-only root, no capabilities, no new privileges, init, memory limit with equal
-swap, log rotation, restart policy, labels) is not spelled out by a service: it is what every service gets.
+A service does not spell out the hardening baseline (read-only root, no capabilities, no new privileges, init,
+memory limit with equal swap, log rotation, restart policy, labels): every service gets it from its runtime.
 """
 
 from __future__ import annotations
@@ -15,14 +15,24 @@ import pulumi
 
 
 class Rollout(StrEnum):
-    """How a changed service takes the place of the running one."""
+    """How a changed service replaces the running one."""
 
     ROLLING = "rolling"
     """Create the new one, wait until it is healthy, then drain and remove the old one."""
     STOP_FIRST = "stop-first"
     """Stop the old one first: it owns a data volume or a host port that two cannot share."""
     JOB = "job"
-    """Run to completion. Its failure fails the update, and the next update runs it again."""
+    """Run to completion. If it fails, the update fails, and the next update runs it again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a service may use at most."""
+
+    memory_mb: int
+    """In MiB; swap is not added to it."""
+    cpus: float | None = None
+    """In multiples of 0.1; None for no limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +41,8 @@ class HealthCheck:
 
     command: tuple[str, ...]
     interval_seconds: float = 5
-    """Engines before version 25 use it while a service starts too, so it delays whatever waits for the service;
-    but each check starts a process in the container, which is what an idle stack spends its CPU on."""
+    """Docker before version 25 also uses it while a service starts, so it delays whatever waits for the service;
+    but each check starts a process, which is what an idle stack spends its CPU time on."""
     timeout_seconds: int = 3
     retries: int = 3
     start_period_seconds: int = 30
@@ -49,27 +59,59 @@ class Tmpfs:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mount:
-    """A volume (by name) or, when `source` starts with a slash, a folder of the host."""
+class Volume:
+    """A volume that services can mount."""
 
-    source: pulumi.Input[str]
+    name: pulumi.Input[str]
+    resource: pulumi.Resource
+    """Exists once the volume, and what is to be in it from the start, does; services that mount it wait for it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mount:
+    """A volume at a path in the container."""
+
+    volume: Volume
     path: str
     read_only: bool = False
-    host_folder: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostFolder:
+    """A folder of the machine, read-only at a path in the container."""
+
+    source: str
+    """Absolute path on the machine."""
+    path: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileBundle:
-    """Files, secret or not, that a service finds read-only below `path`.
+    """Files, secret or not, that services find read-only in one folder.
 
-    A bundle never changes: another content is another bundle, and the services that mount it are replaced
-    after their rollout kind. Values are not shown by `docker inspect` and not written in clear to the state.
+    A bundle never changes: other content is another bundle, and the services that mount it are replaced according
+    to their rollout. The content is neither shown with a service's configuration nor stored in clear in the state.
     """
 
-    name: str
+    service: str
+    """The service that it is made for (`ServiceSpec.service`); others may mount it, too."""
+    owner: int
+    """Numeric user and group that alone may read the files."""
     path: str
+    """The folder in every container that mounts it."""
     files: Mapping[str, pulumi.Input[str]]
-    """File name → content. An empty content is not possible (the provider refuses it)."""
+    """File name → content. Empty content is not possible (the Docker provider refuses it)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Files:
+    """A bundle that a runtime has created, for services to mount."""
+
+    name: pulumi.Input[str]
+    """By which its runtime knows it."""
+    path: str
+    resource: pulumi.Resource
+    """Exists once the files can be read; services that mount them wait for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +124,7 @@ class Attachment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedPort:
-    """A port of the host that leads to a port of the service."""
+    """A port of the machine that leads to a port of the service."""
 
     internal: int
     external: int
@@ -91,12 +133,12 @@ class PublishedPort:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConcurrentJob:
-    """A JOB beside which a service starts, since the service waits by itself for what the JOB does."""
+    """A job that runs while a service starts; the service itself waits for what the job does."""
 
     job: str
-    """Its `service`. When it fails, the start that waits for it has failed, too, at once."""
+    """Its `service`. If it fails, the start of the service has failed at once, too."""
     deadline_seconds: int
-    """What the JOB may take."""
+    """How long the job may take."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,21 +146,20 @@ class ServiceSpec:
     """Everything that distinguishes one service from another."""
 
     service: str
-    """Short name; it is the value of the label `letta-platform.service`."""
+    """Short name; the value of the label `catalogue.SERVICE_LABEL`."""
     image: pulumi.Input[str]
     user: int
-    """Numeric user and group of the process, and owner of its file bundles."""
-    memory_mb: int
+    """Numeric user and group of the process."""
+    limits: Limits
     rollout: Rollout
     command: tuple[pulumi.Input[str], ...] = ()
-    """Arguments for the image's entrypoint; of a JOB the whole command."""
+    """Arguments for the image's entrypoint; for a job the complete command."""
     health: HealthCheck | None = None
-    """A JOB has none of its own: it is healthy when it has succeeded."""
-    cpus: float | None = None
+    """A job has none of its own: it is healthy when it has succeeded."""
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Never secrets: `docker inspect` shows it."""
-    bundles: tuple[FileBundle, ...] = ()
-    mounts: tuple[Mount, ...] = ()
+    """Never secrets: a runtime shows it to everyone who may look at a service."""
+    files: tuple[Files, ...] = ()
+    mounts: tuple[Mount | HostFolder, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     networks: tuple[Attachment, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
@@ -126,9 +167,9 @@ class ServiceSpec:
     """How long it may take to stop before it is killed."""
     stop_signal: str = "SIGTERM"
     deadline_seconds: int = 180
-    """How long a new one may take until it is healthy (a JOB: until it has succeeded)."""
+    """How long a new one may take to become healthy (a job: to succeed)."""
     startup_gate: ConcurrentJob | None = None
-    """The JOB beside which it starts; its own time counts from that one's end."""
+    """The job at the same time as which it starts; its own deadline counts from the end of that job."""
     shared_memory_mb: int = 64
 
 
@@ -137,31 +178,33 @@ class RunningService:
     """A service that was healthy when it was created."""
 
     name: pulumi.Output[str]
-    """The name under which its own container is reached on the networks it is attached to."""
+    """The name under which this service alone, without others of the same alias, is reached on its networks."""
     resource: pulumi.Resource
     """What others depend on to start after it."""
-    files: tuple[Mount, ...] = ()
-    """Its file bundles, for services of the same user that read the same."""
 
 
 class Runtime(Protocol):
-    """Where services run. `name` is always the logical name of the resource."""
+    """What runs services. `name` is always the logical name of the resource."""
 
     def network(
         self, name: str, *, internal: bool, subnet: str | None, parent: pulumi.Resource
     ) -> pulumi.Output[str]:
-        """Create a network and return the name to attach services to."""
+        """Create a network; return the name to attach services to."""
         ...
 
-    def data_volume(self, name: str, *, protect: bool, parent: pulumi.Resource) -> pulumi.Resource:
+    def data_volume(self, name: str, *, protect: bool, parent: pulumi.Resource) -> Volume:
         """Create the volume called `name` for data that must outlive containers.
 
         A volume of that name that belongs to another stack is refused, never adopted.
         """
         ...
 
-    def scratch_volume(self, name: str, *, parent: pulumi.Resource) -> pulumi.Output[str]:
-        """Create a volume whose content can be made again, and return its name."""
+    def scratch_volume(self, name: str, *, parent: pulumi.Resource) -> Volume:
+        """Create a volume whose content can be recreated."""
+        ...
+
+    def files(self, name: str, bundle: FileBundle, *, parent: pulumi.Resource) -> Files:
+        """Create a bundle of files."""
         ...
 
     def run(
@@ -173,5 +216,22 @@ class Runtime(Protocol):
         depends_on: Sequence[pulumi.Resource] = (),
         replace_with: Sequence[pulumi.Resource] = (),
     ) -> RunningService:
-        """Run a service; the result is there when the service is healthy."""
+        """Run a service after its mounts, files and `depends_on`; replace it whenever one of `replace_with` is.
+
+        The result's resource exists once the service is healthy; a job's, once it has succeeded.
+        """
         ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuntimeArgs:
+    """What a runtime needs to know of the stack that it serves."""
+
+    stack: str
+    """Pulumi's name of the stack."""
+    stack_id: pulumi.Input[str]
+    """Distinguishes stacks of the same name."""
+    bundle_key: pulumi.Input[str]
+    """Secret key of the digests that distinguish bundles of files."""
+    base_image: pulumi.Input[str]
+    """An image that names no user and exists before any service does."""

@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import catalogue
 from toolchain import system_packages
 from toolchain.errors import StepFailedError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 
-REPOSITORY = "letta-platform.invalid/debian"
-RELEASE = "trixie"
-NAME = f"{REPOSITORY}:{RELEASE}"
+NAME = catalogue.DEBIAN_IMAGE
+REPOSITORY, _, RELEASE = NAME.rpartition(":")
 PULLED = ("debian", f"{RELEASE}-slim")
 MIRROR_VARIABLE = "LETTA_DEBIAN_MIRROR"
 BOOTSTRAP = ("mmdebstrap", "--variant=minbase", "--include=ca-certificates")
-LABELS = {"letta-platform.image": "debian"}
+LABELS = {catalogue.IMAGE_LABEL: "debian"}
 _STALLED_SECONDS = 30
 _SLOW_SECONDS = 600
 

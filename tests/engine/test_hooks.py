@@ -1,4 +1,4 @@
-"""How the start of a container is watched: ended as soon as it cannot succeed any more, and told with its log."""
+"""How the start of a container is followed: ended as soon as it can no longer succeed, its log shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import docker.errors
 import pulumi
 import pytest
 
-from runtime import hooks
+from runtime.engine.hooks import Hook, StartupFollower
 from testbed.deployment import Container
 from tests.engine.conftest import eventually
 
@@ -21,21 +21,25 @@ pytestmark = pytest.mark.engine
 JOB = "test-job"
 SHORT, LONG = 3, 600
 
-Hook = Callable[[pulumi.ResourceHookArgs], None]
 Start = Callable[[Hook, str], Container]
 
 
-def job() -> Hook:
-    return hooks.follow_startup(JOB, is_job=True, seconds=LONG, startup_gate=None)
+@pytest.fixture
+def follower() -> StartupFollower:
+    return StartupFollower()
 
 
-def waiting(*, seconds: int) -> Hook:
-    return hooks.follow_startup("test-service", is_job=False, seconds=seconds, startup_gate=JOB)
+def job(follower: StartupFollower) -> Hook:
+    return follower.hook(JOB, is_job=True, seconds=LONG, startup_gate=None)
+
+
+def waiting(follower: StartupFollower, *, seconds: int) -> Hook:
+    return follower.hook("test-service", is_job=False, seconds=seconds, startup_gate=JOB)
 
 
 @pytest.fixture
 def start(engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Start]:
-    """Give a function that runs a script in a container; /tmp/healthy makes it healthy."""
+    """Return a function that runs a script in a container; /tmp/healthy makes it healthy."""
     made: list[Container] = []
 
     def begin(hook: Hook, script: str) -> Container:
@@ -81,25 +85,25 @@ def _is_removed(container: Container) -> None:
 
 
 def test_when_a_job_fails_what_waits_for_it_is_ended_with_it(
-    start: Start, capsys: pytest.CaptureFixture[str]
+    start: Start, follower: StartupFollower, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failing = start(job(), "echo no way; sleep 2; exit 3")
-    waits = start(waiting(seconds=LONG), "echo waiting for the job; sleep 600")
+    failing = start(job(follower), "echo no way; sleep 2; exit 3")
+    waits = start(waiting(follower, seconds=LONG), "echo waiting for the job; sleep 600")
 
     _is_removed(failing)
     _is_removed(waits)
 
     said = capsys.readouterr().err
     assert f"{failing.name} failed with exit code 3. Its last log lines:\n    no way" in said
-    assert f"{waits.name} waited for the {JOB}, which failed, and was removed." in said
+    assert f"{waits.name} was removed, because the job '{JOB}' that it waits for failed." in said
     assert "    waiting for the job" in said
 
 
 def test_the_time_of_what_waits_for_a_job_begins_when_the_job_has_ended(
-    start: Start, capsys: pytest.CaptureFixture[str]
+    start: Start, follower: StartupFollower, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    succeeding = start(job(), f"sleep {3 * SHORT}; touch /tmp/healthy; sleep 600")
-    waits = start(waiting(seconds=SHORT), "sleep 600")
+    succeeding = start(job(follower), f"sleep {3 * SHORT}; touch /tmp/healthy; sleep 600")
+    waits = start(waiting(follower, seconds=SHORT), "sleep 600")
 
     for attempt in eventually(60):
         with attempt:

@@ -23,7 +23,7 @@ Pulumi = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a clone that borrows this checkout's Python environment."""
+    """Return a clone that uses this checkout's Python environment."""
     target = clone(tmp_path_factory.mktemp("clone"))
     (target / ".venv").symlink_to(ROOT / ".venv")
     return target
@@ -31,7 +31,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pulumi(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Pulumi:
-    """Give a function that runs `pulumi` in the clone."""
+    """Return a function that runs `pulumi` in the clone."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
     own = {**kept, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
     environment = {**own, **shell_environment(own)}
@@ -53,7 +53,7 @@ def pulumi(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Pulumi:
 
 
 def initialised(pulumi: Pulumi, checkout: Path) -> str:
-    """Make a stack without settings; its name is nobody else's, so no volume of it can exist."""
+    """Create a stack without settings; no other has its name, so no volume of it can exist."""
     name = f"preview-{secrets.token_hex(3)}"
     made = pulumi("stack", "init", name)
     assert made.returncode == 0, made.stdout
@@ -73,21 +73,21 @@ def refused(pulumi: Pulumi, checkout: Path) -> str:
 
 @pytest.fixture
 def stack(previewed: str, checkout: Path) -> Iterator[str]:
-    """Give a stack that is only ever previewed, so that nothing of it is there, without settings."""
+    """Return a stack without settings that is only ever previewed, so that nothing of it exists."""
     with kept(checkout / f"Pulumi.{previewed}.yaml"):
         yield previewed
 
 
 @pytest.fixture
 def refused_stack(refused: str, checkout: Path) -> Iterator[str]:
-    """Give a stack whose updates are all refused, without settings."""
+    """Return a stack without settings whose updates are all refused."""
     with kept(checkout / f"Pulumi.{refused}.yaml"):
         yield refused
 
 
 @contextmanager
 def kept(file: Path) -> Iterator[None]:
-    """Put a stack file back afterwards."""
+    """Restore a stack file afterwards."""
     text = file.read_text()
     yield
     file.write_text(text)

@@ -1,4 +1,4 @@
-"""Telemetry of the whole program under mocks: what each profile puts where."""
+"""Telemetry of the complete program on a runtime in memory: what each profile puts where."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import yaml
 import otel
 import otel.clickhouse
 from components.otlp_certificates import period
+from runtime import Mount, Rollout, ServiceSpec
 from testbed.certificates import Authority
-from tests.unit.components.test_program import CONTAINER, VOLUME
-from tests.unit.conftest import Program, Registered
+from testbed.memory_runtime import MemoryRuntime, Thing
+from tests.unit.conftest import Described
 
 pytestmark = pytest.mark.unit
 
@@ -29,42 +30,28 @@ SIGNOZ = {"letta:signozEndpoint": "https://signoz.example:443", "letta:signozIng
 SECRET = ("letta:clickhousePassword", "letta:datadogApiKey", "letta:signozIngestionKey")
 
 
-def by_name(seen: list[Registered], typ: str = CONTAINER) -> dict[str, Registered]:
-    return {one.name: one for one in seen if one.typ == typ}
-
-
-def files(seen: list[Registered], name: str) -> dict[str, str]:
-    """Give the files of a bundle by their paths."""
-    return {one["file"]: one["content"] for one in by_name(seen)[name].value("uploads")}
-
-
-def configuration(seen: list[Registered], collector: str) -> dict[str, Any]:
-    text = files(seen, f"{collector}-validation-config")["/etc/otelcol/config.yaml"]
+def configuration(runtime: MemoryRuntime, collector: str) -> dict[str, Any]:
+    text = runtime.contents(f"{collector}-validation-config")["/etc/otelcol/config.yaml"]
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
 
 
-def mounted(container: Registered) -> dict[str, str]:
-    """Give path → volume."""
-    return {one["containerPath"]: one["volumeName"] for one in container.value("volumes")}
+def mounted(spec: ServiceSpec) -> dict[str, str]:
+    """Return path → name of what is mounted there: volumes and bundles of files."""
+    volumes = {mount.path: str(mount.volume.name) for mount in spec.mounts if isinstance(mount, Mount)}
+    return {**volumes, **{files.path: str(files.name) for files in spec.files}}
 
 
-def environment(container: Registered) -> dict[str, str]:
-    return dict(one.split("=", 1) for one in container.value("envs"))
+def test_a_stack_without_a_destination_writes_files_and_keeps_no_queue(described: Described) -> None:
+    runtime = described("dev")
+
+    assert "file/traces" in configuration(runtime, "letta-dev-collector")["exporters"]
+    assert mounted(runtime.services["letta-dev-collector"].spec)["/var/lib/otelcol"] == "letta-dev-traces"
+    assert not {"letta-dev-collector-queue", "letta-dev-logs"} & runtime.volumes.keys()
 
 
-def test_a_stack_without_a_destination_writes_files_and_keeps_no_queue(platform: Program) -> None:
-    seen = platform("dev")
-
-    assert "file/traces" in configuration(seen, "letta-dev-collector")["exporters"]
-    assert mounted(by_name(seen)["letta-dev-collector"])["/var/lib/otelcol"] == "letta-dev-traces"
-    volumes = by_name(seen, VOLUME)
-    assert "letta-dev-collector-queue" not in volumes
-    assert "letta-dev-logs" not in volumes
-
-
-def test_every_signal_says_which_stack_and_environment_it_is_from(platform: Program) -> None:
-    attributes = configuration(platform("dev"), "letta-dev-collector")["processors"]["resource"]["attributes"]
+def test_every_signal_says_which_stack_and_environment_it_is_from(described: Described) -> None:
+    attributes = configuration(described("dev"), "letta-dev-collector")["processors"]["resource"]["attributes"]
 
     assert {one["key"]: one["value"] for one in attributes} == {
         "deployment.environment": "dev",
@@ -73,10 +60,10 @@ def test_every_signal_says_which_stack_and_environment_it_is_from(platform: Prog
 
 
 @pytest.mark.parametrize("profile", otel.PROFILES)
-def test_a_profile_that_is_named_is_the_one_that_runs(platform: Program, profile: str) -> None:
-    seen = platform("dev", SECRET, **{"letta:telemetryProfile": profile}, **CLICKHOUSE, **DATADOG, **SIGNOZ)
+def test_a_profile_that_is_named_is_the_one_that_runs(described: Described, profile: str) -> None:
+    runtime = described("dev", SECRET, **{"letta:telemetryProfile": profile}, **CLICKHOUSE, **DATADOG, **SIGNOZ)
 
-    exporters = configuration(seen, "letta-dev-collector")["exporters"]
+    exporters = configuration(runtime, "letta-dev-collector")["exporters"]
     expected = otel.compose(
         otel.PROFILES[profile],
         destinations=otel.Destinations(
@@ -88,131 +75,115 @@ def test_a_profile_that_is_named_is_the_one_that_runs(platform: Program, profile
     assert exporters.keys() == expected["exporters"].keys()
 
 
-def test_with_clickhouse_queues_and_logs_have_volumes_and_nothing_is_written_to_files(platform: Program) -> None:
-    seen = platform("dev", SECRET, **{"letta:telemetryVariant": "production"}, **CLICKHOUSE)
+def test_with_clickhouse_queues_and_logs_have_volumes_and_nothing_is_written_to_files(
+    described: Described,
+) -> None:
+    runtime = described("dev", SECRET, **{"letta:telemetryVariant": "production"}, **CLICKHOUSE)
 
-    collector = mounted(by_name(seen)["letta-dev-collector"])
+    collector = mounted(runtime.services["letta-dev-collector"].spec)
     assert collector["/var/lib/otelcol/queue"] == "letta-dev-collector-queue"
     assert collector["/var/log/letta"] == "letta-dev-logs"
     assert "/var/lib/otelcol" not in collector
-    server = by_name(seen)["letta-dev-server"]
+    server = runtime.services["letta-dev-server"].spec
     assert mounted(server)["/var/log/letta"] == "letta-dev-logs"
-    assert environment(server)["LETTA_LOG_FOLDER"] == "/var/log/letta/letta-dev-server"
-    include = configuration(seen, "letta-dev-collector")["receivers"]["filelog/letta"]["include"]
+    assert server.environment["LETTA_LOG_FOLDER"] == "/var/log/letta/letta-dev-server"
+    include = configuration(runtime, "letta-dev-collector")["receivers"]["filelog/letta"]["include"]
     assert include == ["/var/log/letta/letta-dev-server/*/logs/Letta.log*"]
 
 
-def test_a_collectors_secrets_are_files_and_nothing_else(platform: Program) -> None:
-    seen = platform("dev", SECRET, **{"letta:telemetryVariant": "production"}, **CLICKHOUSE, **DATADOG)
+def test_a_collectors_secrets_are_files_and_nothing_else(described: Described) -> None:
+    runtime = described("dev", SECRET, **{"letta:telemetryVariant": "production"}, **CLICKHOUSE, **DATADOG)
 
-    assert files(seen, "letta-dev-collector-validation-secrets") == {
+    assert runtime.contents("letta-dev-collector-validation-secrets") == {
         "/run/secrets/otelcol/clickhouse-password": "click$$house",
         "/run/secrets/otelcol/datadog-api-key": "datadog-key",
     }
-    assert by_name(seen)["letta-dev-collector-validation-secrets"].is_secret("uploads")
-    for one in seen:
-        if one.name.endswith(("-secrets", "-files")):
-            continue
-        said = json.dumps(one.inputs)
-        assert "click$" not in said, one.name
-        assert "datadog-key" not in said, one.name
+    for name, one in runtime.services.items():
+        assert "click$" not in str(one.spec), name
+        assert "datadog-key" not in str(one.spec), name
+    carriers = {name for name in runtime.bundles if "click$" in str(runtime.contents(name))}
+    assert carriers == {
+        "letta-dev-collector-validation-secrets", "letta-dev-server-secrets", "letta-dev-telemetry-schema-files",
+    }  # fmt: skip
 
 
-def test_the_server_reads_traces_back_with_the_password_as_it_is(platform: Program) -> None:
-    seen = platform("dev", SECRET, **CLICKHOUSE)
+def test_the_server_reads_traces_back_with_the_password_as_it_is(described: Described) -> None:
+    runtime = described("dev", SECRET, **CLICKHOUSE)
 
-    read = environment(by_name(seen)["letta-dev-server"])
+    read = runtime.services["letta-dev-server"].spec.environment
     assert read["CLICKHOUSE_ENDPOINT"] == "https://clickhouse.example:8443"
     assert read["CLICKHOUSE_USERNAME"] == "writer"
-    assert files(seen, "letta-dev-server-secrets")["/run/secrets/CLICKHOUSE_PASSWORD"] == "click$house"
+    assert runtime.contents("letta-dev-server-secrets")["/run/secrets/CLICKHOUSE_PASSWORD"] == "click$house"
 
 
-def test_the_schema_is_made_by_a_job_with_the_retention_that_is_set(platform: Program) -> None:
-    seen = platform("dev", SECRET, **{"letta:telemetryRetentionDays": "7"}, **CLICKHOUSE)
+def test_the_schema_is_made_by_a_job_with_the_retention_that_is_set(described: Described) -> None:
+    runtime = described("dev", SECRET, **{"letta:telemetryRetentionDays": "7"}, **CLICKHOUSE)
 
-    given = files(seen, "letta-dev-telemetry-schema-files")
+    given = runtime.contents("letta-dev-telemetry-schema-files")
     target = otel.ClickHouse(endpoint="https://clickhouse.example", username="writer")
     assert json.loads(given["/run/schema/statements.json"]) == list(
         otel.clickhouse.statements(target, retention_days=7)
     )
     assert given["/run/schema/password"] == "click$house"
-    job = by_name(seen)["letta-dev-telemetry-schema"]
-    assert job.value("restart") == "no"
-    assert environment(job)["CLICKHOUSE_ENDPOINT"] == "https://clickhouse.example:8443"
+    job = runtime.services["letta-dev-telemetry-schema"].spec
+    assert job.rollout is Rollout.JOB
+    assert job.environment["CLICKHOUSE_ENDPOINT"] == "https://clickhouse.example:8443"
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])
-def test_two_collectors_share_the_servers_logs_and_not_their_queues(platform: Program, stack: str) -> None:
-    seen = platform(
+def test_two_collectors_share_the_servers_logs_and_not_their_queues(described: Described, stack: str) -> None:
+    runtime = described(
         stack, SECRET, **{"letta:lettaReplicas": "2", "letta:postgresMaxConnections": "200"}, **CLICKHOUSE
     )
 
     first, second = f"letta-{stack}-collector", f"letta-{stack}-collector-1"
-    folders = [configuration(seen, one)["receivers"]["filelog/letta"]["include"] for one in (first, second)]
+    folders = [configuration(runtime, one)["receivers"]["filelog/letta"]["include"] for one in (first, second)]
     assert folders == [
         [f"/var/log/letta/letta-{stack}-server/*/logs/Letta.log*"],
         [f"/var/log/letta/letta-{stack}-server-1/*/logs/Letta.log*"],
     ]
-    queues = [mounted(by_name(seen)[one])["/var/lib/otelcol/queue"] for one in (first, second)]
+    queues = [mounted(runtime.services[one].spec)["/var/lib/otelcol/queue"] for one in (first, second)]
     assert queues == [f"{first}-queue", f"{second}-queue"]
-    assert by_name(seen)[first].value("ports")
-    assert not by_name(seen)[second].value("ports")
+    assert runtime.services[first].spec.ports
+    assert not runtime.services[second].spec.ports
 
 
-def test_the_second_collector_is_replaced_after_the_first_was_watched(platform: Program) -> None:
-    seen = platform("prod", SECRET, **{"letta:collectorWatchSeconds": "90"}, **CLICKHOUSE)
+def test_the_second_collector_is_replaced_after_the_soak_of_the_first(described: Described) -> None:
+    runtime = described("prod", SECRET, **{"letta:collectorWatchSeconds": "90"}, **CLICKHOUSE)
 
-    watch = by_name(seen)["letta-prod-collector-watch"]
-    assert watch.value("command")[:2] == ["watch-delivery", "90"]
-    assert watch.value("command")[2].startswith("http://letta-prod-collector")
-    assert watch.value("waitTimeout") > 90
-    assert "letta-prod-collector-1-watch" not in by_name(seen)
-
-
-def test_a_watch_of_no_time_is_none(platform: Program) -> None:
-    seen = platform("prod", SECRET, **{"letta:collectorWatchSeconds": "0"}, **CLICKHOUSE)
-
-    assert "letta-prod-collector-1" in by_name(seen)
-    assert "letta-prod-collector-watch" not in by_name(seen)
+    soak = runtime.services["letta-prod-collector-watch"]
+    assert soak.spec.command[1:] == ("90", "http://letta-prod-collector:8888/metrics")
+    assert soak.spec.deadline_seconds > 90
+    assert soak.depends_on == soak.replace_with == ("letta-prod-collector",)
+    second = runtime.services["letta-prod-collector-1"]
+    assert {"letta-prod-collector", "letta-prod-collector-watch"} <= set(second.depends_on)
+    assert "letta-prod-collector-1-watch" not in runtime.services
 
 
-def test_a_profile_that_writes_files_has_one_collector(platform: Program) -> None:
-    seen = platform("prod")
+def test_without_soak_time_there_is_no_soak(described: Described) -> None:
+    runtime = described("prod", SECRET, **{"letta:collectorWatchSeconds": "0"}, **CLICKHOUSE)
 
-    assert "letta-prod-collector" in by_name(seen)
-    assert "letta-prod-collector-1" not in by_name(seen)
-
-
-@pytest.mark.parametrize("version", otel.VERSIONS)
-def test_the_collector_is_built_in_the_version_that_is_set(platform: Program, version: str) -> None:
-    seen = platform("dev", **{"letta:collectorVersion": version})
-
-    images = by_name(seen, "docker:index/remoteImage:RemoteImage")
-    assert images["letta-dev-image-collector"].value("build")["buildArgs"]["COLLECTOR_VERSION"] == version
+    assert "letta-prod-collector-1" in runtime.services
+    assert "letta-prod-collector-watch" not in runtime.services
 
 
-def test_the_two_versions_are_two_images(platform: Program) -> None:
-    def image(version: str) -> str:
-        seen = platform("dev", **{"letta:collectorVersion": version})
-        name: str = by_name(seen, "docker:index/remoteImage:RemoteImage")["letta-dev-image-collector"].value(
-            "name"
-        )
-        return name
+def test_a_profile_that_writes_files_has_one_collector(described: Described) -> None:
+    runtime = described("prod")
 
-    first, second = map(image, otel.VERSIONS)
-    assert first != second
+    assert "letta-prod-collector" in runtime.services
+    assert "letta-prod-collector-1" not in runtime.services
 
 
-def published(seen: list[Registered], collector: str = "letta-dev-collector") -> dict[int, int]:
-    """Give external → internal ports."""
-    return {one["external"]: one["internal"] for one in by_name(seen)[collector].value("ports")}
+def published(runtime: MemoryRuntime) -> dict[int, int]:
+    """Return external → internal ports of the first collector."""
+    return {port.external: port.internal for port in runtime.services["letta-dev-collector"].spec.ports}
 
 
-def test_on_this_machine_alone_nobody_is_asked_for_a_token(platform: Program) -> None:
-    seen = platform("dev")
+def test_on_this_machine_alone_no_client_needs_a_token(described: Described) -> None:
+    runtime = described("dev")
 
-    assert "otlp/outside" not in configuration(seen, "letta-dev-collector")["receivers"]
-    assert published(seen)[4317] == 4317
+    assert "otlp/outside" not in configuration(runtime, "letta-dev-collector")["receivers"]
+    assert published(runtime)[4317] == 4317
 
 
 @pytest.mark.parametrize(
@@ -223,29 +194,29 @@ def test_on_this_machine_alone_nobody_is_asked_for_a_token(platform: Program) ->
     ],
     ids=["published beyond this machine", "a token that is set"],
 )
-def test_clients_from_outside_have_receivers_that_ask_for_the_token(
-    platform: Program, settings: dict[str, str], token: str
+def test_clients_from_outside_have_receivers_that_require_the_token(
+    described: Described, settings: dict[str, str], token: str
 ) -> None:
-    seen = platform("dev", ("letta:otlpToken",), **settings)
+    runtime = described("dev", ("letta:otlpToken",), **settings)
 
-    config = configuration(seen, "letta-dev-collector")
+    config = configuration(runtime, "letta-dev-collector")
     for protocol in config["receivers"]["otlp/outside"]["protocols"].values():
         assert protocol["auth"] == {"authenticator": "bearertokenauth/outside"}
     assert config["service"]["pipelines"]["traces"]["receivers"] == ["otlp", "otlp/outside"]
-    assert (published(seen)[4317], published(seen)[4318]) == (4327, 4328)
-    assert files(seen, "letta-dev-collector-validation-secrets")["/run/secrets/otelcol/otlp-token"] == token
+    assert (published(runtime)[4317], published(runtime)[4318]) == (4327, 4328)
+    assert runtime.contents("letta-dev-collector-validation-secrets")["/run/secrets/otelcol/otlp-token"] == token
 
 
-def test_without_required_tls_servers_speak_plainly_on_the_internal_network(platform: Program) -> None:
-    seen = platform("dev")
+def test_without_required_tls_servers_send_in_clear_on_the_internal_network(described: Described) -> None:
+    runtime = described("dev")
 
-    server = environment(by_name(seen)["letta-dev-server"])
+    server = runtime.services["letta-dev-server"].spec.environment
     assert server["LETTA_OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4317"
-    assert "letta-dev-telemetry-certificates" not in by_name(seen)
+    assert "letta-dev-telemetry-certificates" not in runtime.services
 
 
-def test_the_certificate_is_for_the_names_by_which_others_reach_the_machine(platform: Program) -> None:
-    seen = platform(
+def test_the_certificate_is_for_the_names_by_which_others_reach_the_machine(described: Described) -> None:
+    runtime = described(
         "dev",
         **{
             "letta:requireTls": "true",
@@ -254,57 +225,58 @@ def test_the_certificate_is_for_the_names_by_which_others_reach_the_machine(plat
         },
     )
 
-    names = by_name(seen)["letta-dev-telemetry-certificates"].value("command")[2:]
-    assert names == ["collector", "localhost", "127.0.0.1", "letta.example.com"]
+    names = runtime.services["letta-dev-telemetry-certificates"].spec.command[2:]
+    assert names == ("collector", "localhost", "127.0.0.1", "letta.example.com")
 
 
-def test_with_required_tls_servers_trust_an_authority_of_their_own(platform: Program) -> None:
-    seen = platform("dev", **{"letta:requireTls": "true"})
+def test_with_required_tls_servers_trust_an_authority_of_their_own(described: Described) -> None:
+    runtime = described("dev", **{"letta:requireTls": "true"})
 
-    server = by_name(seen)["letta-dev-server"]
-    assert environment(server)["LETTA_OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector:4317"
-    assert environment(server)["OTEL_EXPORTER_OTLP_CERTIFICATE"] == "/var/lib/certificates/ca.pem"
+    server = runtime.services["letta-dev-server"].spec
+    assert server.environment["LETTA_OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://collector:4317"
+    assert server.environment["OTEL_EXPORTER_OTLP_CERTIFICATE"] == "/var/lib/certificates/ca.pem"
     volume = mounted(server)["/var/lib/certificates"]
-    assert mounted(by_name(seen)["letta-dev-collector"])["/var/lib/certificates"] == volume
-    job = by_name(seen)["letta-dev-telemetry-certificates"]
-    assert job.value("command") == [
+    assert mounted(runtime.services["letta-dev-collector"].spec)["/var/lib/certificates"] == volume
+    job = runtime.services["letta-dev-telemetry-certificates"].spec
+    assert job.command == (
         "make-certificates", "/var/lib/certificates", "collector", "localhost", "127.0.0.1",
-    ]  # fmt: skip
-    assert all(
-        one["readOnly"] for one in server.value("volumes") if one["containerPath"] == "/var/lib/certificates"
-    )
-    for protocol in configuration(seen, "letta-dev-collector")["receivers"]["otlp"]["protocols"].values():
+    )  # fmt: skip
+    (mount,) = [one for one in server.mounts if one.path == "/var/lib/certificates"]
+    assert isinstance(mount, Mount)
+    assert mount.read_only
+    # The volume is empty until the job has ended, so whoever mounts it waits for the job.
+    assert isinstance(mount.volume.resource, Thing)
+    assert mount.volume.resource.kind == "Service"
+    for protocol in configuration(runtime, "letta-dev-collector")["receivers"]["otlp"]["protocols"].values():
         assert protocol["tls"]["cert_file"] == "/var/lib/certificates/server.pem"
 
 
-def test_all_who_speak_with_clickhouse_trust_the_authorities_that_are_given(
-    platform: Program, tmp_path: Path
-) -> None:
+def test_all_clients_of_clickhouse_trust_the_ca_bundle_that_is_set(described: Described, tmp_path: Path) -> None:
     bundle = Authority(tmp_path).certificate
     given = {"letta:telemetryVariant": "production", "letta:telemetryCaBundle": str(bundle)}
 
-    seen = platform("dev", SECRET, **given, **CLICKHOUSE)
+    runtime = described("dev", SECRET, **given, **CLICKHOUSE)
 
-    containers = by_name(seen)
+    services = {name: one.spec for name, one in runtime.services.items()}
     for name in ("letta-dev-collector", "letta-dev-telemetry-schema"):
-        assert environment(containers[name])["SSL_CERT_DIR"] == "/run/authorities"
-        holder = mounted(containers[name])["/run/authorities"]
-        assert files(seen, holder) == {"/run/authorities/ca.pem": bundle.read_text()}
-    server = containers["letta-dev-server"]
-    assert environment(server)["LETTA_AUTHORITIES"] == "/run/authorities/ca.pem"
-    assert files(seen, mounted(server)["/run/authorities"]) == {"/run/authorities/ca.pem": bundle.read_text()}
+        assert services[name].environment["SSL_CERT_DIR"] == "/run/authorities"
+        holder = mounted(services[name])["/run/authorities"]
+        assert runtime.contents(holder) == {"/run/authorities/ca.pem": bundle.read_text()}
+    server = services["letta-dev-server"]
+    assert server.environment["LETTA_AUTHORITIES"] == "/run/authorities/ca.pem"
+    assert runtime.contents(mounted(server)["/run/authorities"]) == {"/run/authorities/ca.pem": bundle.read_text()}
 
 
-def test_without_authorities_everybody_trusts_the_usual_ones(platform: Program) -> None:
-    seen = platform("dev", SECRET, **{"letta:telemetryVariant": "production"}, **CLICKHOUSE)
+def test_without_a_ca_bundle_the_images_own_authorities_are_trusted(described: Described) -> None:
+    runtime = described("dev", SECRET, **{"letta:telemetryVariant": "production"}, **CLICKHOUSE)
 
     for name in ("letta-dev-collector", "letta-dev-telemetry-schema", "letta-dev-server"):
-        container = by_name(seen)[name]
+        container = runtime.services[name].spec
         assert "/run/authorities" not in mounted(container)
-        assert not {"SSL_CERT_DIR", "LETTA_AUTHORITIES"} & environment(container).keys()
+        assert not {"SSL_CERT_DIR", "LETTA_AUTHORITIES"} & container.environment.keys()
 
 
-def test_certificates_are_made_anew_twice_a_year() -> None:
+def test_certificates_are_renewed_twice_a_year() -> None:
     days = [date(2026, 1, 1), date(2026, 6, 30), date(2026, 7, 1), date(2026, 12, 31), date(2027, 1, 1)]
 
     assert [period(day) for day in days] == ["2026-1", "2026-1", "2026-2", "2026-2", "2027-1"]

@@ -17,7 +17,6 @@ from operations.engine.docker_engine import (
     parse_memory,
 )
 from operations.engine.protocol import Engine, Inspection, Output, Published, trouble, troubled
-from runtime.engine import EngineRuntime
 from testbed.fake_engine import FakeEngine, container, inspection
 
 pytestmark = pytest.mark.unit
@@ -199,9 +198,3 @@ def test_a_container_is_removed_when_its_output_is_closed_early() -> None:
     assert next(iter(output)) == b"one"
     output.close()
     assert "remove c" in api.calls
-
-
-def test_the_runtime_sets_the_labels_that_operations_search_for() -> None:
-    runtime = EngineRuntime.__new__(EngineRuntime)
-    runtime._stack = "dev"
-    assert runtime._labels("x-files") == {catalogue.STACK_LABEL: "dev", catalogue.SERVICE_LABEL: "x-files"}

@@ -1,26 +1,28 @@
 """File bundles on a Docker engine: a volume filled once, by a container that never starts.
 
-Uploading into the workload itself is no alternative: the engine refuses any upload into a container with a
-read-only root. Bind mounts are none either: the engine may run on another machine than this program.
+Uploading into the service's own container is no alternative: the engine refuses any upload into a container with a
+read-only root. Neither are bind mounts: the engine may run on another machine than this program.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_docker as docker
 
-from runtime.spec import FileBundle, Mount
+import catalogue
+from runtime.spec import FileBundle, Files
 
 
-def content_label(key: str, files: dict[str, str]) -> str:
-    """Give a keyed digest of the files: it changes with them, and tells nobody who lacks the key anything.
+def content_label(key: str, files: Mapping[str, str]) -> str:
+    """Return a keyed digest of the files: it changes with them, and reveals nothing to readers without the key.
 
     A plain hash would let whoever can read labels try guesses at a weak secret offline.
     """
-    content = json.dumps(files, sort_keys=True).encode()
+    content = json.dumps(dict(files), sort_keys=True).encode()
     return hmac.digest(key.encode(), content, "sha256").hex()[:32]
 
 
@@ -30,13 +32,12 @@ def create(
     *,
     key: pulumi.Input[str],
     image: pulumi.Input[str],
-    owner: int,
-    labels: dict[str, str],
+    labels: Mapping[str, str],
     parent: pulumi.Resource,
-) -> tuple[Mount, pulumi.Resource]:
-    """Create the bundle; the mount is complete when the returned resource exists.
+) -> Files:
+    """Create the volume and its content.
 
-    `image` must name no user: the engine would give the files to that one instead of to `owner`.
+    `image` must name no user: the engine would make that one the owner of the files.
     """
     digest = pulumi.Output.unsecret(
         pulumi.Output.all(key, dict(bundle.files)).apply(lambda known: content_label(known[0], known[1]))
@@ -45,7 +46,7 @@ def create(
         name,
         labels=[
             *[docker.VolumeLabelArgs(label=label, value=value) for label, value in labels.items()],
-            docker.VolumeLabelArgs(label="letta-platform.content", value=digest),
+            docker.VolumeLabelArgs(label=catalogue.CONTENT_LABEL, value=digest),
         ],
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=False),
     )
@@ -65,8 +66,8 @@ def create(
                 file=f"{bundle.path}/{file}",
                 content=content,
                 permissions="0400",
-                owner=str(owner),
-                group=str(owner),
+                owner=str(bundle.owner),
+                group=str(bundle.owner),
             )
             for file, content in bundle.files.items()
         ],
@@ -76,4 +77,4 @@ def create(
             replace_on_changes=["#initerror"],
         ),
     )
-    return Mount(source=volume.name, path=bundle.path, read_only=True), holder
+    return Files(name=volume.name, path=bundle.path, resource=holder)
