@@ -21,7 +21,7 @@ from toolchain.progress import Progress
 from toolchain.releases import Release, bring, find
 from toolchain.versions import Binary
 
-SOURCES = locations.ROOT / "images" / "collector"
+SOURCES = locations.ROOT / "images" / "collector" / "distribution"
 URL = "https://github.com/open-telemetry/opentelemetry-collector-releases/releases/download"
 URL_VARIABLE = "LETTA_COLLECTOR_RELEASES_URL"
 ROUTE_VARIABLE = "LETTA_COLLECTOR_ROUTE"

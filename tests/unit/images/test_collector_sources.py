@@ -13,7 +13,7 @@ from toolchain.locations import ROOT
 
 pytestmark = pytest.mark.unit
 
-SOURCES = ROOT / "images" / "collector"
+SOURCES = ROOT / "images" / "collector" / "distribution"
 SUFFIX = {
     "receivers": "receiver",
     "processors": "processor",
@@ -63,4 +63,4 @@ def test_the_modules_are_of_the_version_and_summed(version: str) -> None:
 
 def test_there_are_sources_for_the_versions_that_can_be_chosen_and_the_default_is_built() -> None:
     assert {path.parent.name for path in SOURCES.glob("*/go.mod")} == set(otel.VERSIONS)
-    assert f"ARG COLLECTOR_VERSION={otel.DEFAULT_VERSION}\n" in (SOURCES / "Dockerfile").read_text()
+    assert f"ARG COLLECTOR_VERSION={otel.DEFAULT_VERSION}\n" in (SOURCES.parent / "Dockerfile").read_text()
