@@ -30,6 +30,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 # What Python calls Windows, by itself and in the shells that bring a POSIX there.
 _WINDOWS = ("windows", "cygwin", "msys", "mingw")
 _BUILT_FROM = (".go", ".mod", ".sum")
+_TEST = "_test.go"
 _PUBLISHED = "otelcol-contrib"
 _CHECKSUMS = f"opentelemetry-collector-releases_{_PUBLISHED}_checksums.txt"
 _PROGRAM = "otelcol"
@@ -53,7 +54,7 @@ class Installation:
 def installation(version: str, route: InstallMethod, machine: Machine, environ: Mapping[str, str]) -> Installation:
     """Give the place of a collector, there or not; whole is only one that says that it is of this version."""
     source = SOURCES / version
-    files = [path for path in source.iterdir() if path.suffix in _BUILT_FROM] if route is InstallMethod.GO else []
+    files = _built_from(source) if route is InstallMethod.GO else []
     key = content_key([version, route, machine.system, machine.architecture], files, source)
     entry = Entry(
         locations.cache_home(environ) / f"collector-{version}-{key}",
@@ -133,6 +134,11 @@ def reported_version(program: Path) -> str | None:
         return None
     found = re.search(r"\bversion v?(\d+\.\d+\.\d+)\b", done.stdout)
     return found[1] if found and not done.returncode else None
+
+
+def _built_from(source: Path) -> list[Path]:
+    files = (path for path in source.rglob("*") if path.suffix in _BUILT_FROM)
+    return [path for path in files if not path.name.endswith(_TEST)]
 
 
 def _another_version(program: Path, version: str) -> str | None:

@@ -22,6 +22,8 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
+
+	"letta-platform.invalid/collector/distribution/durable"
 )
 
 // components lists what a configuration may name.
@@ -40,7 +42,7 @@ func components() (otelcol.Factories, error) {
 	factories.Receivers[otlp] = startedLast(factories.Receivers[otlp])
 	for _, name := range []string{"file_log", "filelog"} { // now and before
 		logFiles := component.MustNewType(name)
-		factories.Receivers[logFiles] = readAgain{factories.Receivers[logFiles]}
+		factories.Receivers[logFiles] = durable.LogFiles(factories.Receivers[logFiles])
 	}
 
 	factories.Processors, err = otelcol.MakeFactoryMap[processor.Factory](
@@ -65,7 +67,7 @@ func components() (otelcol.Factories, error) {
 	}
 
 	for name, factory := range factories.Exporters {
-		factories.Exporters[name] = refusing{factory}
+		factories.Exporters[name] = durable.Exporter(factory)
 	}
 
 	factories.Extensions, err = otelcol.MakeFactoryMap[extension.Factory](
@@ -77,6 +79,6 @@ func components() (otelcol.Factories, error) {
 		return otelcol.Factories{}, err
 	}
 	storage := component.MustNewType("file_storage")
-	factories.Extensions[storage] = lossless(factories.Extensions[storage])
+	factories.Extensions[storage] = durable.Storage(factories.Extensions[storage])
 	return factories, nil
 }

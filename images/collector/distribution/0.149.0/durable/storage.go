@@ -1,4 +1,4 @@
-package main
+package durable
 
 import (
 	"context"
@@ -16,12 +16,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// lossless makes file_storage keep requests where an exporter's queue would drop them.
+// Storage makes file_storage keep requests where an exporter's queue would drop them.
 //
 // A request leaves its queue by a write, and is dropped when that fails: on a full disk all that waits is lost when its
 // backend is back. So part of the disk is kept back, for such writes alone; without room they wait, and what comes in is
 // refused. And a queue that is opened removes what was on its way before it writes it anew: here it does so at once.
-func lossless(factory extension.Factory) extension.Factory {
+func Storage(factory extension.Factory) extension.Factory {
 	return extension.NewFactory(
 		factory.Type(),
 		factory.CreateDefaultConfig,

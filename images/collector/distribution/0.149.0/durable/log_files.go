@@ -1,4 +1,4 @@
-package main
+package durable
 
 import (
 	"context"
@@ -24,10 +24,14 @@ type batches struct {
 	of    map[component.ID]map[plog.Logs]struct{}
 }
 
-// readAgain makes a receiver of log files read lines again that nobody took when it was told to end.
+// LogFiles makes a receiver of log files read lines again that nobody took when it was told to end.
 //
-// It gives up trying then, and notes all the same that it has read them. Embedded, because a factory made anew would not
-// know its old name.
+// It gives up trying then, and notes all the same that it has read them.
+func LogFiles(factory receiver.Factory) receiver.Factory {
+	return readAgain{factory}
+}
+
+// readAgain embeds the factory, because one made anew would not know its old name.
 type readAgain struct {
 	receiver.Factory
 }

@@ -1,4 +1,4 @@
-package main
+package durable
 
 import (
 	"context"
@@ -11,9 +11,13 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// refusing makes an exporter with a queue refuse what comes in before the queue sees it, while there is no room.
+// Exporter makes an exporter with a queue refuse what comes in before the queue sees it, while there is no room.
 //
 // What a queue cannot write it counts all the same, until it is empty: it would take itself for full.
+func Exporter(factory exporter.Factory) exporter.Factory {
+	return refusing{factory}
+}
+
 type refusing struct {
 	exporter.Factory
 }
