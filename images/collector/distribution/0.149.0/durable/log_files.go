@@ -13,38 +13,38 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 )
 
-// refused has what receivers of log files still try to hand on, which is nothing when they note how far they have read.
-var refused = &batches{of: map[component.ID]map[plog.Logs]struct{}{}}
+// pending has the log records that receivers of log files still try to hand on. It is one for the process, because a
+// receiver does not know the storage that its offsets are in.
+var pending = &retries{batches: map[component.ID]map[plog.Logs]struct{}{}}
 
-var errNotHandedOn = errors.New("not all that was read was taken: it is read again at the next start")
+var errPending = errors.New("some lines that were read were refused: they are read again at the next start")
 
-// batches are the log records that were refused and are tried again, by receiver.
-type batches struct {
-	mutex sync.Mutex
-	of    map[component.ID]map[plog.Logs]struct{}
+// retries are the batches that were refused and are tried again, by receiver.
+type retries struct {
+	mutex   sync.Mutex
+	batches map[component.ID]map[plog.Logs]struct{}
 }
 
-// LogFiles makes a receiver of log files read lines again that nobody took when it was told to end.
-//
-// It gives up trying then, and notes all the same that it has read them.
+// LogFiles wraps a receiver of log files whose offsets are in Storage so that, after it was ended, it reads the lines
+// again that were refused. By itself it gives up trying at its end, and saves all the same how far it has read.
 func LogFiles(factory receiver.Factory) receiver.Factory {
-	return readAgain{factory}
+	return rereading{factory}
 }
 
-// readAgain embeds the factory, because one made anew would not know its old name.
-type readAgain struct {
+// rereading embeds the factory, because a new one would not know the component's old name.
+type rereading struct {
 	receiver.Factory
 }
 
-func (f readAgain) CreateLogs(
+func (f rereading) CreateLogs(
 	ctx context.Context, set receiver.Settings, config component.Config, next consumer.Logs,
 ) (receiver.Logs, error) {
-	id := component.NewIDWithName(component.MustNewType("filelog"), set.ID.Name()) // as it names its storage
-	refused.forget(id)                                                             // of one that ended, when a configuration is read again
+	id := component.NewIDWithName(component.MustNewType("filelog"), set.ID.Name()) // the name that it has in the storage
+	pending.forget(id)                                                             // what an earlier one had, when a configuration is loaded again
 	watched, err := consumer.NewLogs(
 		func(ctx context.Context, logs plog.Logs) error {
 			err := next.ConsumeLogs(ctx, logs)
-			refused.note(id, logs, err)
+			pending.record(id, logs, err)
 			return err
 		}, consumer.WithCapabilities(next.Capabilities()))
 	if err != nil {
@@ -53,39 +53,40 @@ func (f readAgain) CreateLogs(
 	return f.Factory.CreateLogs(ctx, set, config, watched)
 }
 
-func (b *batches) note(id component.ID, logs plog.Logs, err error) {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	delete(b.of[id], logs)
+// record remembers a batch whose refusal makes the receiver try again, and forgets it when it was accepted.
+func (r *retries) record(receiver component.ID, logs plog.Logs, err error) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	delete(r.batches[receiver], logs)
 	if err == nil || consumererror.IsPermanent(err) {
 		return
 	}
-	if b.of[id] == nil {
-		b.of[id] = map[plog.Logs]struct{}{}
+	if r.batches[receiver] == nil {
+		r.batches[receiver] = map[plog.Logs]struct{}{}
 	}
 	var part consumererror.Logs
-	if errors.As(err, &part) { // only that is tried again
+	if errors.As(err, &part) { // only this part is tried again
 		logs = part.Data()
 	}
-	b.of[id][logs] = struct{}{}
+	r.batches[receiver][logs] = struct{}{}
 }
 
-func (b *batches) forget(id component.ID) {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	delete(b.of, id)
+func (r *retries) forget(receiver component.ID) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	delete(r.batches, receiver)
 }
 
-func (b *batches) any(id component.ID) bool {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return len(b.of[id]) > 0
+func (r *retries) any(receiver component.ID) bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return len(r.batches[receiver]) > 0
 }
 
-// offsets is where a receiver notes how far it has read.
+// offsets is where a receiver of log files saves how far it has read: not while lines wait to be tried again.
 type offsets struct {
 	storage.Client
-	id component.ID
+	receiver component.ID
 }
 
 func (o *offsets) Set(ctx context.Context, key string, value []byte) error {
@@ -93,8 +94,8 @@ func (o *offsets) Set(ctx context.Context, key string, value []byte) error {
 }
 
 func (o *offsets) Batch(ctx context.Context, operations ...*storage.Operation) error {
-	if refused.any(o.id) {
-		return errNotHandedOn
+	if pending.any(o.receiver) {
+		return errPending
 	}
 	return o.Client.Batch(ctx, operations...)
 }

@@ -16,11 +16,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// Storage makes file_storage keep requests where an exporter's queue would drop them.
+// Storage wraps file_storage so that it keeps requests that an exporter's queue would drop.
 //
-// A request leaves its queue by a write, and is dropped when that fails: on a full disk all that waits is lost when its
-// backend is back. So part of the disk is kept back, for such writes alone; without room they wait, and what comes in is
-// refused. And a queue that is opened removes what was on its way before it writes it anew: here it does so at once.
+// A request leaves its queue by a write, and is dropped when that write fails: on a full disk, everything that waits is
+// lost as soon as the backend is back. So part of the disk is reserved for such writes. Without room they wait, and new
+// requests are refused. Also, a queue that is opened removes the requests that were in flight before it adds them
+// again: here each removal and its addition are one transaction.
 func Storage(factory extension.Factory) extension.Factory {
 	return extension.NewFactory(
 		factory.Type(),
@@ -31,45 +32,46 @@ func Storage(factory extension.Factory) extension.Factory {
 				return nil, err
 			}
 			directory := config.(*filestorage.Config).Directory
-			return &queues{
+			return &durableStorage{
 				Extension: made.(storage.Extension),
-				disk:      &disk{reserve: filepath.Join(directory, "reserve"), telemetry: set.TelemetrySettings},
+				disk:      newDisk(filepath.Join(directory, "reserve"), set.TelemetrySettings),
 			}, nil
 		},
 		factory.Stability(),
 	)
 }
 
-// queues is file_storage as exporters and receivers see it.
-type queues struct {
+// durableStorage is file_storage as exporters and receivers see it.
+type durableStorage struct {
 	storage.Extension
 	disk *disk
-	// opened has the queues by their names.
-	opened sync.Map
+	// queues maps each queueID to its *queue.
+	queues sync.Map
 }
 
-// queueName is an exporter and one of its signals.
-type queueName struct {
+// queueID is an exporter and one of its signals.
+type queueID struct {
 	exporter component.ID
 	signal   string
 }
 
-func (q *queues) Start(ctx context.Context, host component.Host) error {
-	if err := q.Extension.Start(ctx, host); err != nil {
+func (s *durableStorage) Start(ctx context.Context, host component.Host) error {
+	if err := s.Extension.Start(ctx, host); err != nil {
 		return err
 	}
-	return q.disk.start()
+	return s.disk.start()
 }
 
-func (q *queues) Shutdown(ctx context.Context) error {
-	return errors.Join(q.disk.stop(), q.Extension.Shutdown(ctx))
+func (s *durableStorage) Shutdown(ctx context.Context) error {
+	return errors.Join(s.disk.stop(), s.Extension.Shutdown(ctx))
 }
 
-func (q *queues) GetClient(
+func (s *durableStorage) GetClient(
 	ctx context.Context, kind component.Kind, id component.ID, name string,
 ) (client storage.Client, err error) {
-	err = q.disk.keep(func() (err error) { // a file is made, or read by a transaction that writes
-		client, err = q.Extension.GetClient(ctx, kind, id, name)
+	// Opening creates a file, or reads one in a transaction that writes.
+	err = s.disk.writeReserved(func() (err error) {
+		client, err = s.Extension.GetClient(ctx, kind, id, name)
 		return err
 	})
 	if err != nil {
@@ -77,28 +79,29 @@ func (q *queues) GetClient(
 	}
 	switch kind {
 	case component.KindExporter:
-		made := &queue{Client: client, disk: q.disk}
-		q.opened.Store(queueName{id, name}, made)
+		made := &queue{Client: client, disk: s.disk}
+		s.queues.Store(queueID{id, name}, made)
 		return made, nil
 	case component.KindReceiver:
-		return &offsets{Client: client, id: id}, nil
+		return &offsets{Client: client, receiver: id}, nil
 	default:
 		return client, nil
 	}
 }
 
-// queue is one exporter's file. Only one of its methods is called at a time: a queue has a lock.
+// queue is one exporter's file. Its methods are not called concurrently: the exporter's queue holds a lock.
 type queue struct {
 	storage.Client
 	disk *disk
-	// opened says that the queue gives requests out: what it removes from now on is delivered.
-	opened bool
-	// moving is what is still to be removed of requests that are written anew.
-	moving []*storage.Operation
-	// room says that something was removed since nothing could be added: a file never gets smaller by itself.
-	room atomic.Bool
-	// ended says that nothing is written any more: the file stays as it is for the next start.
-	ended bool
+	// reading says that the exporter takes requests out of the queue: what it removes from now on was delivered.
+	reading bool
+	// postponed are removals of requests that were in flight; each is done when its request is added again.
+	postponed []*storage.Operation
+	// freed says that something was removed since the last addition that failed: a file never becomes smaller, so the
+	// queue has room of its own.
+	freed atomic.Bool
+	// frozen says that nothing is written any more: the file stays as it is for the next start.
+	frozen bool
 }
 
 func (q *queue) Get(ctx context.Context, key string) ([]byte, error) {
@@ -116,39 +119,39 @@ func (q *queue) Delete(ctx context.Context, key string) error {
 }
 
 func (q *queue) Batch(ctx context.Context, operations ...*storage.Operation) error {
-	if q.ended {
+	if q.frozen {
 		return syscall.ENOSPC
 	}
-	if !q.opened && onlyRemoves(operations) {
-		return q.putOff(ctx, operations)
+	if !q.reading && onlyRemovesRequests(operations) {
+		return q.postpone(ctx, operations)
 	}
-	adds, notes := changes(operations)
-	moved := 0
+	adds, updates := changes(operations)
+	due := 0 // how many postponed removals belong to this transaction
 	switch {
-	case adds && len(q.moving) > 0:
-		moved = 1
+	case adds && len(q.postponed) > 0:
+		due = 1
 	case adds:
-		return q.take(ctx, operations)
-	case notes:
-		q.opened = true
-		moved = len(q.moving) // what could not be read, and is not written anew
+		return q.add(ctx, operations)
+	case updates:
+		q.reading = true
+		due = len(q.postponed) // requests that could not be read, and are not added again
 	}
-	operations = append(operations, q.moving[:moved]...)
-	err := q.disk.keep(func() error { return q.Client.Batch(ctx, operations...) })
+	operations = append(operations, q.postponed[:due]...)
+	err := q.disk.writeReserved(func() error { return q.Client.Batch(ctx, operations...) })
 	if err == nil {
-		q.moving = q.moving[moved:]
+		q.postponed = q.postponed[due:]
 		if removes(operations) {
-			q.room.Store(true)
+			q.freed.Store(true)
 		}
 	}
-	if q.ended = isFull(err) || err != nil && moved > 0; q.ended {
+	if q.frozen = isFull(err) || err != nil && due > 0; q.frozen {
 		q.disk.telemetry.Logger.Error("A queue is left as it is until the next start", zap.Error(err))
 	}
 	return err
 }
 
-// take writes what comes in, unless there is no room.
-func (q *queue) take(ctx context.Context, operations []*storage.Operation) error {
+// add writes a new request, unless there is no room.
+func (q *queue) add(ctx context.Context, operations []*storage.Operation) error {
 	if q.disk.full.Load() {
 		if err := ctx.Err(); err != nil { // it waited too long: its sender sends it again
 			return err
@@ -159,41 +162,42 @@ func (q *queue) take(ctx context.Context, operations []*storage.Operation) error
 	}
 	err := q.disk.write(func() error { return q.Client.Batch(ctx, operations...) })
 	if isFull(err) {
-		q.room.Store(false)
+		q.freed.Store(false)
 		q.disk.mutex.Lock()
 		defer q.disk.mutex.Unlock()
-		q.disk.filled()
+		q.disk.markFull()
 	}
 	return err
 }
 
-// hasRoom tells whether something can be added: to the disk, or to what the queue has of it.
+// hasRoom reports whether a request can be added: there is room on the disk, or in the queue's own file.
 //
-// A queue counts what it could not write, until it is empty. So nothing is tried in vain.
+// The exporter counts a request that could not be written as one of its queue's, until the queue is empty. So requests
+// are refused before they are tried.
 func (q *queue) hasRoom() bool {
-	return q.disk.hasRoom() || q.room.Load() && q.disk.kept.Load()
+	return q.disk.hasRoom() || q.freed.Load() && q.disk.reserved.Load()
 }
 
-// putOff leaves requests where they are until they are written anew, in the order in which they are to be removed.
-func (q *queue) putOff(ctx context.Context, removals []*storage.Operation) error {
+// postpone leaves requests in the file until they are added again, which happens in the order of the removals.
+func (q *queue) postpone(ctx context.Context, removals []*storage.Operation) error {
 	found := make([]*storage.Operation, len(removals))
 	for index, removal := range removals {
 		found[index] = storage.GetOperation(removal.Key)
 	}
-	if err := q.disk.keep(func() error { return q.Client.Batch(ctx, found...) }); err != nil {
+	if err := q.disk.writeReserved(func() error { return q.Client.Batch(ctx, found...) }); err != nil {
 		return err
 	}
 	for index, removal := range removals {
-		if found[index].Value != nil { // others were moved before the collector was killed
-			q.moving = append(q.moving, removal)
+		if found[index].Value != nil { // the others were added again before the collector was killed
+			q.postponed = append(q.postponed, removal)
 		}
 	}
 	return nil
 }
 
-// onlyRemoves tells what a queue does when it is opened: it removes the requests that were on their way, and then adds
-// them one by one.
-func onlyRemoves(operations []*storage.Operation) bool {
+// onlyRemovesRequests recognises how a queue is opened: the exporter removes all requests that were in flight, and then
+// adds them one by one.
+func onlyRemovesRequests(operations []*storage.Operation) bool {
 	for _, operation := range operations {
 		if operation.Type != storage.Delete || !isRequest(operation.Key) {
 			return false
@@ -211,18 +215,18 @@ func removes(operations []*storage.Operation) bool {
 	return false
 }
 
-// changes tells whether a request is written, and whether anything else is.
-func changes(operations []*storage.Operation) (adds, notes bool) {
+// changes reports whether operations write a request, and whether they write what is known of the queue.
+func changes(operations []*storage.Operation) (adds, updates bool) {
 	for _, operation := range operations {
 		if operation.Type == storage.Set {
 			adds = adds || isRequest(operation.Key)
-			notes = notes || !isRequest(operation.Key)
+			updates = updates || !isRequest(operation.Key)
 		}
 	}
-	return adds, notes
+	return adds, updates
 }
 
-// isRequest tells a request's key, which is its index, from that of what is known of the queue.
+// isRequest reports whether a key is a request's, which is its index.
 func isRequest(key string) bool {
 	_, err := strconv.ParseUint(key, 10, 64)
 	return err == nil
