@@ -25,6 +25,8 @@ import (
 	"go.opentelemetry.io/collector/processor/memorylimiterprocessor"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+
+	"letta-platform.invalid/collector/distribution/downgrade"
 )
 
 // components lists what a configuration may name.
@@ -74,7 +76,7 @@ func components() (otelcol.Factories, error) {
 		healthcheckextension.NewFactory(),
 		filestorage.NewFactory(),
 		bearertokenauthextension.NewFactory(),
-		// No profile uses them. The seed's own files do, and they are run as they are to compare with.
+		// No profile uses them, but upstream's original configuration does, which benchmarks run unchanged.
 		pprofextension.NewFactory(),
 		zpagesextension.NewFactory(),
 	)
@@ -82,6 +84,6 @@ func components() (otelcol.Factories, error) {
 		return otelcol.Factories{}, err
 	}
 	storage := component.Type("file_storage")
-	factories.Extensions[storage] = goingBack(factories.Extensions[storage])
+	factories.Extensions[storage] = downgrade.Queues(factories.Extensions[storage])
 	return factories, nil
 }
