@@ -1,8 +1,8 @@
 """Checks and tests the Go of `images/collector`, with the compiler that the toolchain finds or installs.
 
 The flags are those with which the collector is built, so that what is compiled for one is in Go's cache for the
-other. The modules in `toolchain/go` are only checked for their layout: compiling them takes minutes on machines that
-have downloaded the toolchain, and on others `make toolchain` compiles them.
+other. The modules in `toolchain/go` are only checked for their layout: compiling them takes minutes on machines
+that have downloaded the toolchain, and on others `make toolchain` compiles them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The OpenTelemetry collector as a program of this machine: its makers' release, or built from the locked modules.
+"""The OpenTelemetry collector as a program of this machine: official release, or built from locked modules.
 
 The release is the contrib distribution, which has everything that our own build has. Our build is what the images
 have, without the rest of contrib.
@@ -39,7 +39,7 @@ _LONGEST_ANSWER = 30.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """A collector as one of the ways brings it."""
+    """A collector as one of the methods installs it."""
 
     version: str
     route: InstallMethod
@@ -52,7 +52,7 @@ class Installation:
 
 
 def installation(version: str, route: InstallMethod, machine: Machine, environ: Mapping[str, str]) -> Installation:
-    """Give the place of a collector, there or not; whole is only one that says that it is of this version."""
+    """Return where a collector is or would be; it is complete only if it reports this version."""
     source = SOURCES / version
     files = _built_from(source) if route is InstallMethod.GO else []
     key = content_key([version, route, machine.system, machine.architecture], files, source)
@@ -64,10 +64,10 @@ def installation(version: str, route: InstallMethod, machine: Machine, environ: 
 
 
 def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, version: str) -> Installation:
-    """Bring the collector of a version unless it is there, and give where it is.
+    """Install the collector of a version unless it is there, and return where it is.
 
     Raises:
-        StepFailedError: when it can be had neither way, or is not for this machine.
+        StepFailedError: when neither method can install it, or it is not for this machine.
     """
     if machine.system.lower().startswith(_WINDOWS):
         raise StepFailedError(
@@ -117,7 +117,7 @@ def find_release(version: str, machine: Machine, environ: Mapping[str, str]) -> 
 
 
 def reported_version(program: Path) -> str | None:
-    """Give the version that a collector says it is; None when it cannot be run, or says none."""
+    """Return the version that a collector reports; None when it cannot be run, or reports none."""
     try:
         done = subprocess.run(
             [program, "--version"],

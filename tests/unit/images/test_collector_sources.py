@@ -23,8 +23,8 @@ SUFFIX = {
 }
 
 
-# The check of clients' tokens is for receivers that are published beyond the host. The seed's own files name pprof
-# and zpages, and run with the seed's version as they are.
+# The check of clients' tokens is for receivers that are published beyond the host. Upstream's original configuration
+# names pprof and zpages, and is run unchanged with its own version.
 OTHERS = {
     "0.149.0": {"bearertokenauthextension"},
     "0.96.0": {"bearertokenauthextension", "pprofextension", "zpagesextension"},
