@@ -1,4 +1,4 @@
-"""The command line of `python -m development`: what people who change the project run."""
+"""The command line of `python -m development`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from development import dependency_locks, generated_docs, go_tests
 from operations.console.errors import OperationError
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.locations import ROOT
 from toolchain.progress import Progress
 
@@ -27,27 +27,32 @@ app = typer.Typer(
 
 @app.command()
 def docs(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when something is stale.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when a page is stale.")] = False,
 ) -> None:
-    """Write the generated pages of docs/ anew."""
-    if not generated_docs.docs(check=check):
+    """Write what is generated in docs/ and README.md."""
+    found = generated_docs.stale(ROOT)
+    names = ", ".join(map(str, found))
+    if check and found:
+        print(f"stale: {names}; `make docs` updates them")
         raise typer.Exit(1)
+    generated_docs.write(ROOT, found)
+    print(f"written: {names}" if found else "everything generated is up to date")
 
 
 @app.command()
 def lock(
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest versions allowed.")] = False,
 ) -> None:
-    """Write requirements*.lock anew from requirements*.in."""
+    """Write requirements*.lock from pyproject.toml."""
     changed = dependency_locks.lock(ROOT, os.environ, upgrade=upgrade)
     print(f"changed: {', '.join(changed)}" if changed else "nothing changed")
 
 
 @app.command()
 def refresh_packages() -> None:
-    """Let the images take the newest Debian packages at the next `up`."""
+    """Make the next `up` build the images with the newest Debian packages."""
     path = dependency_locks.refresh_packages(ROOT, datetime.now(UTC).date())
-    print(f"{path.relative_to(ROOT)} is of today; the next `make up` builds the images with today's packages")
+    print(f"{path.relative_to(ROOT)} has today's date; the next `make up` builds the images with today's packages")
 
 
 @app.command()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from toolchain import go_modules, locations, versions
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.progress import Progress
 
 COLLECTOR = locations.ROOT / "images" / "collector"

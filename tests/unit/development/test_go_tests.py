@@ -10,7 +10,7 @@ import pytest
 import otel
 from development import go_tests
 from toolchain import go_modules
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.progress import Progress
 
 pytestmark = pytest.mark.unit

@@ -23,8 +23,8 @@ SUFFIX = {
 }
 
 
-# The check of clients' tokens is for receivers that are published beyond the host. Upstream's original configuration
-# names pprof and zpages, and is run unchanged with its own version.
+# The check of clients' tokens is for receivers that are published beyond the host. Upstream's original
+# configuration names pprof and zpages, and is run unchanged with its own version.
 OTHERS = {
     "0.149.0": {"bearertokenauthextension"},
     "0.96.0": {"bearertokenauthextension", "pprofextension", "zpagesextension"},
