@@ -98,8 +98,10 @@ PROMISED = (
     Scenario(name="restarted with other settings", story=stories.reconfigure),
     Scenario(name="ClickHouse's password rotated", story=stories.rotate),
     Scenario(name="0.96.0, then 0.149.0", story=stories.upgrade, version=OLD),
-    Scenario(name="0.149.0, SIGTERM in an outage, then 0.96.0", story=stories.downgrade),
-    Scenario(name="the same, then 0.149.0 at once", story=stories.there_and_back),
+    Scenario(name="0.149.0, then 0.96.0, then 0.149.0", story=stories.downgrade),
+    Scenario(
+        name="0.149.0, SIGTERM in an outage, refused by 0.96.0, then 0.149.0", story=stories.refused_downgrade
+    ),
 )
 CONTROL = (
     Scenario(name=_DOWN, story=stories.outage, seconds=LONG, rig=_IN_MEMORY),

@@ -195,45 +195,29 @@ def upgrade_in_an_outage(rig: Rig, seconds: float) -> None:
 
 
 def downgrade(rig: Rig, seconds: float) -> None:
-    """Replace the default version, which could not deliver everything, by an old one."""
+    """Replace the default version, which delivers everything, by an old one, and put it back."""
     rig.begin()
-    with rig.away():
-        rig.go_on(seconds)
-        rig.collector.stop()
-    # Not before: the old one does not start without ClickHouse.
-    rig.start(version=otel.VERSIONS[-1])
-    rig.go_on()
-
-
-def there_and_back(rig: Rig, seconds: float) -> None:
-    """Do so, and put the default version back at once, while the old one delivers what was left to it."""
-    rig.begin()
-    with rig.away():
-        rig.go_on(seconds)
-        rig.collector.stop()
-    rig.start(version=otel.VERSIONS[-1])
+    rig.go_on(seconds)
+    rig.restart(version=otel.VERSIONS[-1])
+    rig.go_on(seconds)
     rig.restart(version=otel.DEFAULT_VERSION)
     rig.go_on()
 
 
 def refused_downgrade(rig: Rig, seconds: float) -> None:
-    """Let the old version find a queue that it cannot read, and go on with the default one, which can."""
+    """Let an old version find what the default version could not deliver, and go on with the default one."""
     rig.begin()
     with rig.away():
         rig.go_on(seconds)
         rig.collector.stop()
-    (queue,) = rig.queues.glob("exporter_clickhouse_*traces*")
-    content = queue.read_bytes()
-    # Where what is known of a queue begins with its first field, a field of a kind that there is not.
-    queue.write_bytes(content.replace(b"qmv0\x09", b"qmv0\x0f"))
+    # Not before: the old one does not start without ClickHouse.
     refused = None
     try:
         rig.start(version=otel.VERSIONS[-1])
     except RuntimeError as error:
         refused = str(error)
-    if refused is None or 'the queue of "clickhouse/traces" for traces cannot be read' not in refused:
+    if refused is None or "is not used, and nothing of it is lost: a later version has left" not in refused:
         raise AssertionError(f"it has not refused the queue: {refused}")
-    queue.write_bytes(queue.read_bytes().replace(b"qmv0\x0f", b"qmv0\x09"))
     rig.start(version=otel.DEFAULT_VERSION)
     rig.go_on()
 
