@@ -21,7 +21,7 @@ from benchmarks import processes
 from benchmarks.processes import CommandFailedError
 from testbed.checkout import clone
 from testbed.deployment import STACK_LABEL, Deployment, Finished
-from testbed.llm import LanguageModel
+from testbed.llm.server import LanguageModel
 from testbed.ports import reserved
 from toolchain.progress import Progress
 

@@ -19,7 +19,7 @@ from benchmarks.report import Table
 from benchmarks.samples import Samples
 from testbed.collector import program
 from testbed.losses.rig import PADDING, REQUESTS_RATE, Rig, in_memory
-from testbed.otlp_items import Signal
+from testbed.otlp.items import Signal
 from toolchain.progress import Progress
 
 RATE = 4_000

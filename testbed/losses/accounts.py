@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from testbed.otlp_items import Signal
+from testbed.otlp.items import Signal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,14 +16,14 @@ from typing import Any, Protocol, Self
 
 import otel
 from otel.clickhouse import statements
-from testbed import clickhouse_rows
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse, Fault
+from testbed.clickhouse import rows as clickhouse_rows
+from testbed.clickhouse.server import ClickHouse, Fault
 from testbed.collector import Collector, program
 from testbed.connect_proxy import ConnectProxy
-from testbed.datadog import Datadog
-from testbed.datadog_payloads import Log, Point, Record, Span
-from testbed.otlp_items import RUN, SEQUENCE, Signal
+from testbed.datadog.payloads import Log, Point, Record, Span
+from testbed.datadog.server import Datadog
+from testbed.otlp.items import RUN, SEQUENCE, Signal
 from testbed.ports import reserved
 
 SITE = "datadoghq.eu"

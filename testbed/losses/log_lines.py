@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from testbed.losses.accounts import Sent
-from testbed.otlp_items import RUN, SEQUENCE, Signal
+from testbed.otlp.items import RUN, SEQUENCE, Signal
 
 LINES = "log lines"
 

@@ -28,8 +28,8 @@ from testbed.collector import Collector, layout, program
 from testbed.losses.accounts import Account, Sent
 from testbed.losses.backends import Backend, InClickHouse, InDatadog, InFiles, InSigNoz
 from testbed.losses.log_lines import LINES, LogLines
-from testbed.otlp import LONGEST_FLOW, Flow, Generator
-from testbed.otlp_items import Signal
+from testbed.otlp.generator import LONGEST_FLOW, Flow, Generator
+from testbed.otlp.items import Signal
 from testbed.small_disk import small_disk
 
 RATES: Mapping[Signal, int] = {Signal.TRACES: 1000, Signal.METRICS: 250, Signal.LOGS: 250}

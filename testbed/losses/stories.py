@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import otel
 from testbed import small_disk
-from testbed.clickhouse import Fault
+from testbed.clickhouse.server import Fault
 from testbed.losses.rig import Rig
 
 Story = Callable[[Rig, float], None]

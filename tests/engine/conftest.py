@@ -14,11 +14,11 @@ import pytest
 import tenacity
 from letta_client import Letta
 
-from testbed import canary
+from testbed.canary.search import plant_canaries
 from testbed.checkout import clone
-from testbed.clickhouse import ClickHouse
+from testbed.clickhouse.server import ClickHouse
 from testbed.deployment import Deployment
-from testbed.llm import LanguageModel
+from testbed.llm.server import LanguageModel
 from testbed.ports import reserved
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - containers must reach it
@@ -110,7 +110,7 @@ def clickhouse(canaries: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def canaries() -> dict[str, str]:
     """Give a marker per secret setting; none may ever be seen outside of the places that keep secrets."""
-    return canary.plant("openaiApiKey", "serverPassword", "encryptionKey", "clickhousePassword")
+    return plant_canaries("openaiApiKey", "serverPassword", "encryptionKey", "clickhousePassword")
 
 
 @pytest.fixture(scope="session")

@@ -20,12 +20,13 @@ import yaml
 import otel
 from otel.clickhouse import statements
 from otel.profiles import LOW_LATENCY
-from testbed import collector, grafana, promtool, small_disk
-from testbed.clickhouse import ClickHouse, Fault
-from testbed.letta_telemetry import Telemetry
-from testbed.otlp import Generator
-from testbed.otlp_items import Signal
-from testbed.promtool import Timeline, samples
+from testbed import collector, grafana, small_disk
+from testbed.clickhouse.server import ClickHouse, Fault
+from testbed.otlp.generator import Generator
+from testbed.otlp.items import Signal
+from testbed.otlp.letta_telemetry import Telemetry
+from testbed.prometheus import promtool
+from testbed.prometheus.promtool import Timeline, samples
 
 pytestmark = pytest.mark.engine
 

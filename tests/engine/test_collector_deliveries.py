@@ -16,12 +16,12 @@ import clickhouse_connect
 import pytest
 
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse, Fault
-from testbed.clickhouse_rows import stored
+from testbed.clickhouse.rows import stored
+from testbed.clickhouse.server import ClickHouse, Fault
 from testbed.collector import Collector, program
-from testbed.datadog import Datadog
-from testbed.otlp import Generator, Report
-from testbed.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
+from testbed.datadog.server import Datadog
+from testbed.otlp.generator import Generator, Report
+from testbed.otlp.items import RUN, SEQUENCE, SERVICE, Signal, ids
 from testbed.ports import reserved
 
 pytestmark = pytest.mark.engine

@@ -14,7 +14,7 @@ import pytest
 
 import otel
 import otel.clickhouse
-from testbed.clickhouse import ClickHouse, Fault
+from testbed.clickhouse.server import ClickHouse, Fault
 from testbed.stoppable_server import StoppableServer
 from tests.engine.conftest import EVERYWHERE
 

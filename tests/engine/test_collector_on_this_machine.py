@@ -21,11 +21,11 @@ import pytest
 import tenacity
 
 import otel
-from testbed import spans
-from testbed.clickhouse import ClickHouse
+from testbed.clickhouse.server import ClickHouse
 from testbed.collector import program
-from testbed.otlp import Generator, Report
-from testbed.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
+from testbed.otlp import spans
+from testbed.otlp.generator import Generator, Report
+from testbed.otlp.items import RUN, SEQUENCE, SERVICE, Signal, ids
 from testbed.ports import reserved
 from toolchain import locations
 

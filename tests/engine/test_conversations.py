@@ -8,9 +8,9 @@ import httpx
 import pytest
 from letta_client import AuthenticationError, Letta
 
-from testbed import spans as exported
 from testbed.deployment import Deployment
-from testbed.llm import LanguageModel
+from testbed.llm.server import LanguageModel
+from testbed.otlp import spans as exported
 from tests.engine.conftest import eventually, new_agent, reply_of
 
 pytestmark = pytest.mark.engine

@@ -14,9 +14,9 @@ import pytest
 import otel
 from otel.clickhouse import statements
 from testbed import grafana
-from testbed.clickhouse import ClickHouse
+from testbed.clickhouse.server import ClickHouse
 from testbed.collector import Collector, program
-from testbed.letta_telemetry import ERROR, OK, Attributes, Telemetry, exception, trace_id
+from testbed.otlp.letta_telemetry import ERROR, OK, Attributes, Telemetry, exception, trace_id
 from testbed.ports import reserved
 
 pytestmark = pytest.mark.engine

@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from testbed import canary
-from testbed.canary_channels import ContainerLogs, Files, ImageLayers, Inspections, Processes, ProcessWatch, Text
+from testbed.canary.channels import ContainerLogs, Files, ImageLayers, Inspections, Processes, ProcessWatch, Text
+from testbed.canary.search import Channel, find_leaks, plant_canaries
 from testbed.deployment import Deployment
 
 pytestmark = pytest.mark.engine
 
 
-def channels(platform: Deployment) -> list[canary.Channel]:
+def channels(platform: Deployment) -> list[Channel]:
     return [
         Inspections(client=platform.engine, stack=platform.stack),
         ContainerLogs(client=platform.engine, stack=platform.stack),
@@ -46,7 +46,7 @@ def secrets_in_use(platform: Deployment, canaries: dict[str, str]) -> dict[str, 
 
 
 def test_no_secret_is_seen_anywhere(platform: Deployment, secrets_in_use: dict[str, str]) -> None:
-    leaks = canary.find(secrets_in_use, channels(platform))
+    leaks = find_leaks(secrets_in_use, channels(platform))
     assert leaks == []
 
 
@@ -55,7 +55,7 @@ def test_no_secret_is_in_a_command_line_while_an_update_runs(
 ) -> None:
     with ProcessWatch() as watch:
         platform.pulumi("up", "--yes", "--skip-preview")
-    assert canary.find(secrets_in_use, [watch]) == []
+    assert find_leaks(secrets_in_use, [watch]) == []
 
 
 Leak = Callable[[Deployment, str], AbstractContextManager[None]]
@@ -142,21 +142,21 @@ def _into_the_state(platform: Deployment, secret: str) -> Iterator[None]:
     ],
 )
 def test_the_search_finds_a_secret_that_is_leaked_on_purpose(
-    platform: Deployment, leak: Leak, channel: type[canary.Channel]
+    platform: Deployment, leak: Leak, channel: type[Channel]
 ) -> None:
-    secrets = canary.plant("leaked")
+    secrets = plant_canaries("leaked")
     asked = [one for one in channels(platform) if isinstance(one, channel)]
-    assert canary.find(secrets, asked) == []
+    assert find_leaks(secrets, asked) == []
     with leak(platform, secrets["leaked"]):
-        found = canary.find(secrets, asked)
+        found = find_leaks(secrets, asked)
     assert [one.canary for one in found][:1] == ["leaked"]
 
 
 def test_the_search_finds_a_secret_in_a_preview(platform: Deployment) -> None:
-    secrets = canary.plant("leaked")
+    secrets = plant_canaries("leaked")
     platform.set(serverEnvironment={"HARMLESS": secrets["leaked"]})
     try:
         shown = platform.pulumi("preview", "--diff").output
     finally:
         platform.set(serverEnvironment=None)
-    assert canary.find(secrets, [Text(name="preview", text=shown)])
+    assert find_leaks(secrets, [Text(name="preview", text=shown)])

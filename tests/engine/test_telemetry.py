@@ -12,12 +12,12 @@ import letta_client
 import pytest
 from letta_client import Letta
 
-from testbed import canary
-from testbed.clickhouse import ClickHouse, Fault
-from testbed.clickhouse_rows import stored
+from testbed.canary.search import find_leaks, plant_canaries
+from testbed.clickhouse.rows import stored
+from testbed.clickhouse.server import ClickHouse, Fault
 from testbed.deployment import Deployment
-from testbed.otlp import Generator, Report
-from testbed.otlp_items import Signal
+from testbed.otlp.generator import Generator, Report
+from testbed.otlp.items import Signal
 from tests.engine.conftest import EVERYWHERE, NewDeployment, eventually, new_agent
 
 pytestmark = pytest.mark.engine
@@ -96,7 +96,7 @@ def test_the_stack_says_what_was_chosen_and_what_that_cannot_give(platform: Depl
 
 @pytest.fixture(scope="module")
 def passwords() -> dict[str, str]:
-    return canary.plant("clickhousePassword", "serverPassword", "openaiApiKey", "rotatedPassword")
+    return plant_canaries("clickhousePassword", "serverPassword", "openaiApiKey", "rotatedPassword")
 
 
 @pytest.fixture(scope="module")
@@ -284,4 +284,4 @@ def test_no_secret_of_the_production_stack_is_seen_anywhere(
 ) -> None:
     from tests.engine.test_secrets import channels
 
-    assert canary.find(passwords, channels(production)) == []
+    assert find_leaks(passwords, channels(production)) == []

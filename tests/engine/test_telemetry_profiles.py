@@ -16,15 +16,16 @@ import pytest
 from letta_client import Letta
 
 import otel
-from testbed import canary, spans
+from testbed.canary.search import plant_canaries
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse
-from testbed.datadog import Datadog
-from testbed.datadog_payloads import Log, Span
+from testbed.clickhouse.server import ClickHouse
+from testbed.datadog.payloads import Log, Span
+from testbed.datadog.server import Datadog
 from testbed.deployment import Deployment
 from testbed.forwarder import Forwarder
 from testbed.losses.backends import InSigNoz
-from testbed.otlp_items import Signal
+from testbed.otlp import spans
+from testbed.otlp.items import Signal
 from tests.engine.conftest import EVERYWHERE, NewDeployment, eventually, new_agent
 
 pytestmark = pytest.mark.engine
@@ -33,7 +34,7 @@ SERVER, COLLECTOR = "10001", "10005"
 SITE = "datadog.invalid"
 """No site of theirs: without the stand-in nothing answers, and nothing leaves this machine."""
 REQUESTS = "count_endpoint_requests"
-KEYS = canary.plant("clickhousePassword", "serverPassword", "openaiApiKey", "datadogApiKey")
+KEYS = plant_canaries("clickhousePassword", "serverPassword", "openaiApiKey", "datadogApiKey")
 
 Ids = tuple[str, str]
 """Of trace and span."""

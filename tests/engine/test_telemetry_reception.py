@@ -9,8 +9,9 @@ import httpx
 import pytest
 from letta_client import Letta
 
-from testbed import canary, spans
+from testbed.canary.search import find_leaks
 from testbed.deployment import Deployment
+from testbed.otlp import spans
 from tests.engine.conftest import NewDeployment, eventually
 from tests.engine.test_secrets import channels
 
@@ -72,7 +73,7 @@ def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
 def test_the_generated_token_is_seen_nowhere(secured: Deployment) -> None:
     token = secured.outputs(secrets=True)["otlpToken"]
 
-    assert canary.find({"otlpToken": token}, channels(secured)) == []
+    assert find_leaks({"otlpToken": token}, channels(secured)) == []
 
 
 def test_a_second_preview_of_it_shows_no_changes(secured: Deployment) -> None:

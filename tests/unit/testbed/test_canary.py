@@ -20,8 +20,8 @@ from urllib.parse import quote
 import pytest
 from docker import DockerClient
 
-from testbed import canary_channels as channels
-from testbed.canary import Channel, Leak, NothingToSearchError, find, forms, plant
+from testbed.canary import channels
+from testbed.canary.search import Channel, Leak, NothingToSearchError, find_leaks, forms, plant_canaries
 
 pytestmark = pytest.mark.unit
 
@@ -35,7 +35,7 @@ def text(content: str) -> channels.Text:
 
 
 def test_what_is_clean_has_no_leaks() -> None:
-    assert find(CANARIES, [text("nothing to see; letta0canary0 alone is not a secret")]) == []
+    assert find_leaks(CANARIES, [text("nothing to see; letta0canary0 alone is not a secret")]) == []
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_is_clean_has_no_leaks() -> None:
     ],
 )
 def test_a_secret_with_any_character_is_found_in_any_form(encode: Callable[[str], str], form: str) -> None:
-    leaks = find({"password": SPECIAL}, [text(f"before {encode(SPECIAL)} after")])
+    leaks = find_leaks({"password": SPECIAL}, [text(f"before {encode(SPECIAL)} after")])
 
     assert leaks == [Leak(channel="preview", where="preview", canary="password", form=form)]
 
@@ -62,7 +62,7 @@ def test_a_secret_with_any_character_is_found_in_any_form(encode: Callable[[str]
 def test_each_canary_is_told_apart_and_reported_once_for_a_place() -> None:
     value = CANARIES["apiKey"]
 
-    (leak,) = find(CANARIES, [text(f"{value} {value} {quote(value)}")])
+    (leak,) = find_leaks(CANARIES, [text(f"{value} {value} {quote(value)}")])
 
     assert leak.canary == "apiKey"
     assert value not in repr(leak)
@@ -73,23 +73,23 @@ def test_a_secret_cut_in_pieces_by_the_stream_is_found(size: int) -> None:
     data = b"x" * 50 + base64.b64encode(CANARIES["password"].encode()) + b"y" * 50
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
 
-    leaks = find(CANARIES, [FakeChannel(pieces)])
+    leaks = find_leaks(CANARIES, [FakeChannel(pieces)])
 
     assert [leak.canary for leak in leaks] == ["password"]
 
 
 def test_canaries_without_a_common_start_are_found_too() -> None:
-    assert [leak.canary for leak in find({"a": "x" * 20, "b": "y" * 20}, [text("z" + "y" * 20)])] == ["b"]
+    assert [leak.canary for leak in find_leaks({"a": "x" * 20, "b": "y" * 20}, [text("z" + "y" * 20)])] == ["b"]
 
 
 @pytest.mark.parametrize("canaries", [{}, {"pin": "1234"}])
 def test_canaries_that_could_turn_up_by_chance_are_refused(canaries: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="at least 12 characters"):
-        find(canaries, [])
+        find_leaks(canaries, [])
 
 
 def test_planted_canaries_differ_and_pass_for_passwords() -> None:
-    planted = plant("one", "two")
+    planted = plant_canaries("one", "two")
 
     assert planted["one"] != planted["two"]
     assert all(len(value) == 40 and value.isalnum() and value.isascii() for value in planted.values())
@@ -165,7 +165,7 @@ def docker_channels(engine: FakeEngine) -> tuple[Channel, ...]:
 
 
 def test_a_clean_engine_has_no_leaks() -> None:
-    assert find(CANARIES, docker_channels(FakeEngine())) == []
+    assert find_leaks(CANARIES, docker_channels(FakeEngine())) == []
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_secret_leaked_to_the_engine_is_found(
     engine = FakeEngine()
     leak(engine, CANARIES["password"])
 
-    assert find(CANARIES, docker_channels(engine)) == [
+    assert find_leaks(CANARIES, docker_channels(engine)) == [
         Leak(channel=channel, where=where, canary="password", form="plain")
     ]
 
@@ -195,7 +195,7 @@ def test_a_secret_in_a_compressed_layer_is_found() -> None:
     engine.compress = True
     engine.layer["root/.env"] = CANARIES["apiKey"].encode()
 
-    assert [leak.canary for leak in find(CANARIES, docker_channels(engine))] == ["apiKey"]
+    assert [leak.canary for leak in find_leaks(CANARIES, docker_channels(engine))] == ["apiKey"]
 
 
 def test_a_layer_that_cannot_be_looked_into_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_a_layer_that_cannot_be_looked_into_is_an_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys.modules[__name__], "archive", zstd_inside(archive))
 
     with pytest.raises(ValueError, match="zstd"):
-        find(CANARIES, docker_channels(engine)[2:])
+        find_leaks(CANARIES, docker_channels(engine)[2:])
 
 
 def zstd_inside(real: Callable[[dict[str, bytes]], bytes]) -> Callable[[dict[str, bytes]], bytes]:
@@ -218,7 +218,7 @@ def test_a_secret_in_a_file_is_found_wherever_in_the_folder(tmp_path: Path, comp
     path.write_bytes(gzip.compress(data) if compressed else data)
     (tmp_path / "backend" / "link").symlink_to(path)
 
-    (leak,) = find(CANARIES, [channels.Files(name="state", roots=(tmp_path,))])
+    (leak,) = find_leaks(CANARIES, [channels.Files(name="state", roots=(tmp_path,))])
 
     assert (leak.where, leak.canary) == (str(path), "password")
 
@@ -226,7 +226,7 @@ def test_a_secret_in_a_file_is_found_wherever_in_the_folder(tmp_path: Path, comp
 def test_a_file_that_only_looks_compressed_is_searched_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "odd").write_bytes(b"\x1f\x8b" + CANARIES["password"].encode())
 
-    assert len(find(CANARIES, [channels.Files(name="logs", roots=(tmp_path / "odd",))])) == 1
+    assert len(find_leaks(CANARIES, [channels.Files(name="logs", roots=(tmp_path / "odd",))])) == 1
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_channel_without_content_is_an_error(channel: Channel) -> None:
         channel.contents = lambda: iter(())  # type: ignore[method-assign]
 
     with pytest.raises(NothingToSearchError, match=channel.name):
-        find(CANARIES, [channel])
+        find_leaks(CANARIES, [channel])
 
 
 def waiting(*arguments: str) -> subprocess.Popen[bytes]:
@@ -256,22 +256,22 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason=
 
 @needs_proc
 def test_a_secret_on_a_command_line_is_found_while_it_runs() -> None:
-    planted = plant("password")
+    planted = plant_canaries("password")
     with waiting(f"--password={planted['password']}") as process:
-        now = find(planted, [channels.Processes()])
+        now = find_leaks(planted, [channels.Processes()])
         process.communicate()
 
     assert [leak.where for leak in now] == [f"process {sys.executable}"]
-    assert find(planted, [channels.Processes()]) == []
+    assert find_leaks(planted, [channels.Processes()]) == []
 
 
 @needs_proc
 def test_a_secret_on_a_command_line_is_found_after_it_ran_when_it_was_watched_for() -> None:
-    planted = plant("password")
+    planted = plant_canaries("password")
     deadline = time.monotonic() + 30
     with channels.ProcessWatch(interval=0.01) as watch, waiting(planted["password"]) as process:
-        while not find(planted, [watch]) and time.monotonic() < deadline:
+        while not find_leaks(planted, [watch]) and time.monotonic() < deadline:
             threading.Event().wait(0.01)
         process.communicate()
 
-    assert [leak.canary for leak in find(planted, [watch])] == ["password"]
+    assert [leak.canary for leak in find_leaks(planted, [watch])] == ["password"]

@@ -17,10 +17,10 @@ import lz4.block  # type: ignore[import-untyped]
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from testbed import clickhouse_native as native
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse, Fault, Request
-from testbed.clickhouse_engine import UNAVAILABLE, EngineError
+from testbed.clickhouse import native_format as native
+from testbed.clickhouse.engine import UNAVAILABLE, EngineError
+from testbed.clickhouse.server import ClickHouse, Fault, Request
 
 pytestmark = pytest.mark.unit
 

@@ -24,9 +24,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from testbed.certificates import Authority
-from testbed.datadog import INTAKES, JSON, MSGPACK, PROTOBUF, Datadog
-from testbed.datadog_payloads import Point, StatsGroup, message
-from testbed.otlp_items import SERVICES, Signal, ids
+from testbed.datadog.payloads import Point, StatsGroup, message
+from testbed.datadog.server import INTAKES, JSON, MSGPACK, PROTOBUF, Datadog
+from testbed.otlp.items import SERVICES, Signal, ids
 
 pytestmark = pytest.mark.unit
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from testbed.llm import LanguageModel, Request
-from testbed.llm_protocol import embed
-from testbed.llm_script import Call, Reply, reply_to
+from testbed.llm.openai_api import embed
+from testbed.llm.script import Call, Reply, reply_to
+from testbed.llm.server import LanguageModel, Request
 
 pytestmark = pytest.mark.unit
 

@@ -12,10 +12,10 @@ import pytest
 
 from testbed.certificates import Authority
 from testbed.connect_proxy import ConnectProxy
-from testbed.datadog import Datadog
+from testbed.datadog.server import Datadog
 from testbed.losses.accounts import Account, Sent
 from testbed.losses.backends import InFiles
-from testbed.otlp_items import RUN, SEQUENCE, Signal
+from testbed.otlp.items import RUN, SEQUENCE, Signal
 
 pytestmark = pytest.mark.unit
 

@@ -18,10 +18,10 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from testbed import otlp
 from testbed.certificates import Authority
-from testbed.otlp import Generator
-from testbed.otlp_items import RUN, SEQUENCE, SERVICES, Signal, ids
+from testbed.otlp import generator as otlp
+from testbed.otlp.generator import Generator
+from testbed.otlp.items import RUN, SEQUENCE, SERVICES, Signal, ids
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from testbed import spans
+from testbed.otlp import spans
 
 pytestmark = pytest.mark.unit
 

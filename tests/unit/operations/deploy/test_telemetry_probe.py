@@ -18,7 +18,7 @@ from operations.deploy import telemetry_probe
 from operations.telemetry.metrics import Exporter, Metrics, MetricsUnreadableError, parse
 from otel.clickhouse import statements
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse
+from testbed.clickhouse.server import ClickHouse
 from tests.unit.operations.engine.test_engine import FakeEngine, container
 
 pytestmark = pytest.mark.unit

@@ -11,7 +11,7 @@ import otel
 from operations.console.errors import OperationError
 from operations.host_collector import tables
 from otel.clickhouse import SCHEMA_VERSION, TABLES
-from testbed.clickhouse import ClickHouse, Fault
+from testbed.clickhouse.server import ClickHouse, Fault
 
 pytestmark = pytest.mark.unit
 

@@ -1,4 +1,4 @@
-"""The spans, log records and metric points that `testbed.otlp` sends, made from their numbers."""
+"""The spans, log records and metric points that `testbed.otlp.generator` sends, made from their numbers."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from testbed.clickhouse import ClickHouse
-from testbed.otlp_items import RUN, SEQUENCE, Signal
+from testbed.clickhouse.server import ClickHouse
+from testbed.otlp.items import RUN, SEQUENCE, Signal
 
 TABLES: Mapping[Signal, tuple[str, str]] = {
     Signal.TRACES: ("otel.otel_traces", "SpanAttributes"),

@@ -6,7 +6,7 @@
         report = flow.finish()
     assert report.acknowledged <= stored       # the promise; what was given up may be stored or not
 
-What an item carries is in `testbed.otlp_items`. Batches that are answered with UNAVAILABLE,
+What an item carries is in `testbed.otlp.items`. Batches that are answered with UNAVAILABLE,
 RESOURCE_EXHAUSTED or the like are sent again, with growing waits or the one that the server asks for, until the
 batch's `patience` or the flow's time is over. It sends to this machine only, at most `MOST_ITEMS`, and never for
 longer than `LONGEST_FLOW`.
@@ -27,7 +27,7 @@ import grpc
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from testbed.otlp_items import SERVICES, Service, Signal
+from testbed.otlp.items import SERVICES, Service, Signal
 
 MOST_ITEMS = 2_000_000
 LONGEST_FLOW = 1800.0

@@ -1,4 +1,4 @@
-"""The channels that `testbed.canary` searches, one class each."""
+"""The channels that `testbed.canary.search` searches, one class each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, Any, Self, cast
 
 from docker import DockerClient
 
-from testbed.canary import Content
+from testbed.canary.search import Content
 
 CHUNK = 4 << 20
 ZSTD = b"\x28\xb5\x2f\xfd"

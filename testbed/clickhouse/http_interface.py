@@ -1,4 +1,4 @@
-"""ClickHouse's HTTP interface, for `testbed.clickhouse`: who asks, what, in which wrapping, and the answer.
+"""ClickHouse's HTTP interface, for `testbed.clickhouse.server`: who asks, what, in which wrapping, and the answer.
 
 Statuses are those of ClickHouse's own table: a wrong password is 403 with code 516, none at all 401 with code 194.
 """
@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame  # type: ignore[import-untyped]
 
-from testbed import clickhouse_native as native
-from testbed.clickhouse_engine import UNAVAILABLE, Answer, Engine, EngineError
+from testbed.clickhouse import native_format as native
+from testbed.clickhouse.engine import UNAVAILABLE, Answer, Engine, EngineError
 from testbed.stoppable_server import QuietHandler
 
 NOT_IMPLEMENTED, REQUIRED_PASSWORD, AUTHENTICATION_FAILED = 48, 194, 516

@@ -27,9 +27,9 @@ from urllib.parse import urlsplit
 from google.protobuf.message import DecodeError
 from msgpack import UnpackException  # type: ignore[import-untyped]
 
-from testbed import datadog_payloads as payloads
 from testbed.certificates import Certificate
-from testbed.datadog_payloads import Log, Point, Record, Span, StatsGroup
+from testbed.datadog import payloads
+from testbed.datadog.payloads import Log, Point, Record, Span, StatsGroup
 from testbed.stoppable_server import QuietHandler, StoppableServer
 
 JSON, PROTOBUF, MSGPACK = "application/json", "application/x-protobuf", "application/msgpack"

@@ -5,7 +5,7 @@
         ...
         llm.requests                 # what came, with headers
 
-What it says is in `testbed.llm_script`. Seen with it, Letta 0.16.8 and letta-client 1.12.1:
+What it says is in `testbed.llm.script`. Seen with it, Letta 0.16.8 and letta-client 1.12.1:
 
     client = Letta(base_url=…, api_key=<server password>)
     client.models.list()    # handles are `openai-proxy/<model>`: the base URL is not OpenAI's
@@ -33,8 +33,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
-from testbed.llm_protocol import chunks, completion, embeddings
-from testbed.llm_script import Reply, reply_to
+from testbed.llm.openai_api import chunks, completion, embeddings
+from testbed.llm.script import Reply, reply_to
 from testbed.stoppable_server import QuietHandler, StoppableServer
 
 LONGEST_HOLD = 60.0

@@ -1,12 +1,12 @@
 """Looks for secrets where none may be: canary values are planted as secrets, then every channel is searched.
 
-    canaries = plant("openaiApiKey", "clickhousePassword")
+    canaries = plant_canaries("openaiApiKey", "clickhousePassword")
     ...                                            # deploy with these values
-    assert find(canaries, channels) == []
+    assert find_leaks(canaries, channels) == []
 
 A leak is found as it is, base64 (at any offset), URL-encoded, JSON-escaped or in hex, also inside gzip. Not found:
 base64 broken over lines, other compression within a file of an image layer, encryption. What a channel
-reads is in `testbed.canary_channels`.
+reads is in `testbed.canary.channels`.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class NothingToSearchError(Exception):
     """A channel was empty: the search would have found nothing whatever there was to find."""
 
 
-def plant(*names: str) -> dict[str, str]:
+def plant_canaries(*names: str) -> dict[str, str]:
     """Give a canary value for each name: 40 letters and digits, so that it passes for a password."""
     alphabet = string.ascii_letters + string.digits
     size = 40 - len(_MARK)
     return {name: _MARK + "".join(secrets.choice(alphabet) for _ in range(size)) for name in names}
 
 
-def find(canaries: Mapping[str, str], channels: Iterable[Channel]) -> list[Leak]:
+def find_leaks(canaries: Mapping[str, str], channels: Iterable[Channel]) -> list[Leak]:
     """Give all leaks, each canary at most once per place.
 
     Raises ValueError for canaries that are too short to be told from chance, and NothingToSearchError for a

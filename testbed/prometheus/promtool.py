@@ -19,10 +19,10 @@ from typing import Any
 
 from toolchain import go_modules, versions
 from toolchain.cache import Entry, content_key
-from toolchain.locations import ROOT, cache_home
+from toolchain.locations import cache_home
 from toolchain.progress import Progress
 
-SOURCE = ROOT / "tests" / "support" / "promtool"
+SOURCE = Path(__file__).parent
 TARGET = {"job": "letta-collector", "instance": "collector:8888"}
 """Labels that Prometheus adds to what it scrapes."""
 

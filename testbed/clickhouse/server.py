@@ -1,4 +1,4 @@
-"""A ClickHouse server: a real engine (`testbed.clickhouse_engine`) behind ClickHouse's HTTP interface.
+"""A ClickHouse server: a real engine (`testbed.clickhouse.engine`) behind ClickHouse's HTTP interface.
 
     with ClickHouse(folder, password="…") as clickhouse:
         url = clickhouse.url(gateway)      # CLICKHOUSE_ENDPOINT of a container whose network has this gateway
@@ -25,8 +25,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from testbed.certificates import Certificate
-from testbed.clickhouse_engine import Engine
-from testbed.clickhouse_http import Fault, Handler, Request
+from testbed.clickhouse.engine import Engine
+from testbed.clickhouse.http_interface import Fault, Handler, Request
 from testbed.stoppable_server import StoppableServer
 
 __all__ = ["ClickHouse", "Fault", "Request"]
