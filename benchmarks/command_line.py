@@ -13,8 +13,13 @@ from typing import Annotated
 import typer
 
 from benchmarks import cold, footprint, losses, machine, noop, processes, report, start, telemetry, throughput
+from benchmarks.load import LoadError
 from benchmarks.platform import Platform, prepared
+from benchmarks.processes import CommandFailedError
 from benchmarks.report import Table
+from benchmarks.server_copies import NotHealthyError
+from testbed.deployment import CommandError
+from toolchain.failure import StepFailedError
 from toolchain.locations import ROOT
 from toolchain.progress import Progress
 
@@ -113,15 +118,12 @@ def _write(one: _Measurement | _Alone, where: str, tables: list[Table]) -> None:
 
 
 def main() -> None:
-    """Run; errors that a person can act on are shown without a traceback."""
+    """Run the command; errors that the user can act on are shown without a traceback."""
     try:
         with processes.ended_by_signals():
             app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:
-        expected = {"CommandFailedError", "NotHealthyError", "LoadError", "StepFailedError"}
-        if type(error).__name__ not in expected:
-            raise
+    except (CommandError, CommandFailedError, NotHealthyError, LoadError, StepFailedError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(1)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from catalogue import SERVICE_LABEL
 from components import nginx
-from testbed.deployment import SERVICE_LABEL
 
 SERVICES = ("postgres", "roles", "redis", "migration", "letta", "nginx")
 _JOBS = ("roles", "migration")

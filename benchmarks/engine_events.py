@@ -11,7 +11,7 @@ from typing import Any
 
 import docker
 
-from testbed.deployment import SERVICE_LABEL
+from catalogue import SERVICE_LABEL
 
 _KINDS = ("create", "start", "health_status", "die")
 

@@ -16,13 +16,14 @@ from typing import IO, Any, Self, cast
 
 from docker import DockerClient
 
-from testbed.canary.search import Content
+from catalogue import STACK_LABEL
+from testbed.canary.search import Channel, Content
+from testbed.deployment import Deployment
 
 CHUNK = 4 << 20
 ZSTD = b"\x28\xb5\x2f\xfd"
 GZIP = b"\x1f\x8b"
 GZIP_ONLY = zlib.MAX_WBITS | 16
-STACK_LABEL = "letta-platform.stack"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,6 +176,21 @@ class ProcessWatch:
     def _watch(self) -> None:
         while not self._over.wait(self.interval):
             self._seen = self._seen | _command_lines(self.proc)
+
+
+def channels_of(deployment: Deployment) -> list[Channel]:
+    """Return every channel of a deployed stack."""
+    client, stack = deployment.engine, deployment.stack
+    return [
+        Inspections(client=client, stack=stack),
+        ContainerLogs(client=client, stack=stack),
+        ImageLayers(client=client, stack=stack),
+        Processes(),
+        Files(name="state", roots=(deployment.state,)),
+        Files(name="stack file", roots=(deployment.root / f"Pulumi.{stack}.yaml",)),
+        Text(name="preview", text=deployment.pulumi("preview", "--diff").output),
+        Text(name="exported state", text=deployment.pulumi("stack", "export").output),
+    ]
 
 
 def _command_lines(proc: Path) -> set[bytes]:

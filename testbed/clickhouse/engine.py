@@ -1,12 +1,11 @@
-"""A ClickHouse engine (chdb) in a process of its own, asked over a socket; no HTTP and no passwords here.
+"""A ClickHouse engine (chdb) in a process of its own, queried over a socket; no HTTP and no passwords here.
 
     with Engine(folder) as engine:
         engine.run("SELECT 1", output="JSONEachRow").data
 
-Not in the tests' own process: chdb has one session per process and as many threads as it likes, which neither a
-test that forks nor a second engine could live with. The process ends with the one that started it, however that
-ends. Statements run one after another. What was stored is on disk: an engine on the same folder finds it again,
-also after `kill`.
+It has a process of its own because chdb has one session per process and starts its own threads, which rules out
+a second engine and tests that fork. The process ends when its parent does. Statements run one after another. Data
+is on disk: an engine on the same folder finds it again.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from typing import Any, Self
 from toolchain.locations import ROOT
 
 LONGEST_STOP = 10.0
-"""Seconds that the process gets to end by itself."""
+"""Seconds that the process is given to end by itself."""
 
 UNAVAILABLE = 210
 """ClickHouse's code for a server that cannot be reached (NETWORK_ERROR)."""
@@ -37,7 +36,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class EngineError(Exception):
-    """What ClickHouse says of a statement that it does not run: its code (`system.errors`) and its words."""
+    """ClickHouse's error for a statement: its code (`system.errors`) and its message."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -47,7 +46,7 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The result of a statement, in the format that was asked for, and how many rows it read and wrote."""
+    """The result of a statement in the requested format, and how many rows it read and wrote."""
 
     data: bytes
     read_rows: int
@@ -55,7 +54,7 @@ class Answer:
 
 
 class Engine:
-    """The engine's process; `folder` holds what is stored."""
+    """The engine's process; `folder` holds its data."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -85,7 +84,7 @@ class Engine:
         self._connection = Connection(ours.detach())
 
     def stop(self) -> None:
-        """End the process after the statement that it is at."""
+        """End the process after the statement that it is running."""
         with self._lock:
             self._let_go()
         process, self._process = self._process, None
@@ -96,15 +95,6 @@ class Engine:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-    def kill(self) -> None:
-        """End the process at once, in the middle of whatever it does (`kill -9`)."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        with self._lock:
-            self._let_go()
-            self._process = None
 
     def run(
         self,
@@ -148,8 +138,8 @@ class Engine:
 
 
 def serve(connection: Connection, folder: str) -> None:
-    """Answer statements until the other side is gone."""
-    from chdb import ChdbError  # heavy, and not for the process that only imports Engine
+    """Answer statements until the other side closes the connection."""
+    from chdb import ChdbError  # heavy, and not needed by a process that only imports Engine
     from chdb.session import Session
 
     session: Any = Session(folder)  # type: ignore[no-untyped-call]
@@ -176,7 +166,7 @@ def serve(connection: Connection, folder: str) -> None:
         for name in asked["settings"]:
             try:
                 session.query(f"SET `{_escaped(name)}` = DEFAULT")
-            except ChdbError:  # it is the very one that could not be set
+            except ChdbError:  # this is the one that could not be set
                 continue
         connection.send_bytes(json.dumps(said).encode())
         connection.send_bytes(data)
@@ -187,7 +177,6 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the tests, which end this process in their own time
+    # Ctrl-C interrupts the tests, which then end this process in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(Connection(int(sys.argv[1])), sys.argv[2])

@@ -3,14 +3,14 @@
     with ClickHouse(folder, password="…") as clickhouse:
         url = clickhouse.url(gateway)      # CLICKHOUSE_ENDPOINT of a container whose network has this gateway
         ...
-        clickhouse.ask("SELECT count() AS n FROM otel.otel_traces")     # past the network, faults and users
+        clickhouse.ask("SELECT count() AS n FROM otel.otel_traces")     # bypasses network, faults and users
         with clickhouse.failing(Fault.REFUSES):
             ...
-        clickhouse.accept("new password")  # from now on that one only
+        clickhouse.accept("new password")  # the only one from now on
 
-What speaks with it, and how it was seen to: the collector's exporter (clickhouse-go 2.43: hello query, DESCRIBE,
-inserts in Native, with lz4 or without compression) and clickhouse-connect 0.10 (Letta's) and 1.12. Not there:
-sessions, external tables, parallel or cancelled queries, rights (the user may do everything), clusters. One
+Clients that it was tested with: the collector's exporter (clickhouse-go 2.43: hello query, DESCRIBE, inserts in
+Native, with lz4 or without compression) and clickhouse-connect 0.10 (Letta's) and 1.12. Not supported: sessions,
+external tables, parallel or cancelled queries, access rights (the user may do everything), clusters. One
 statement runs at a time.
 """
 
@@ -31,36 +31,34 @@ from testbed.stoppable_server import StoppableServer
 
 __all__ = ["ClickHouse", "Fault", "Request"]
 
+USER = "default"
 LONGEST_DELAY = 120.0
-"""Seconds after which a held answer goes out although nobody mended it, so that a failed test still ends."""
+"""Seconds after which a delayed answer is sent even if the fault is not over, so that a failed test still ends."""
 
 
 class ClickHouse:
-    """The server. `folder` holds data, `certificate` makes it speak TLS."""
+    """The server. `folder` holds its data; with `certificate` it serves TLS."""
 
     def __init__(
         self,
         folder: Path,
         *,
         password: str,
-        user: str = "default",
         host: str = "127.0.0.1",
-        port: int = 0,
         certificate: Certificate | None = None,
     ) -> None:
-        self.user = user
         self.delay = LONGEST_DELAY
         self.engine = Engine(folder / "engine")
         self.inserts = folder / "inserts"
         self._passwords: tuple[str, ...] = (password,)
         self._fault: Fault | None = None
-        self._mended = threading.Event()
-        self._mended.set()
+        self._recovered = threading.Event()
+        self._recovered.set()
         self._requests: list[Request] = []
         self._came = threading.Condition()
         context = certificate.server_context() if certificate else None
         self._scheme = "https" if certificate else "http"
-        self._server = StoppableServer((host, port), Handler, self, context=context)
+        self._server = StoppableServer((host, 0), Handler, self, context=context)
 
     def __enter__(self) -> Self:
         self.inserts.mkdir(parents=True, exist_ok=True)
@@ -71,7 +69,7 @@ class ClickHouse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._mended.set()
+        self._recovered.set()
         self._server.close()
         self.engine.stop()
 
@@ -81,78 +79,68 @@ class ClickHouse:
         return self._server.port
 
     def url(self, host: str = "127.0.0.1") -> str:
-        """What a client that reaches this machine as `host` has to use as endpoint."""
+        """Return the endpoint for a client that reaches this machine as `host`."""
         return f"{self._scheme}://{host}:{self.port}"
 
-    def ask(
-        self, statement: str, *, database: str = "default", parameters: Mapping[str, str] | None = None
-    ) -> list[dict[str, Any]]:
-        """Run a statement on the engine itself and give its rows by column name; 64-bit integers are exact."""
+    def ask(self, statement: str, *, parameters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """Run a statement on the engine itself; return its rows by column name, with exact 64-bit integers."""
         answer = self.engine.run(
-            statement, output="JSONEachRow", database=database, parameters=parameters or {},
+            statement,
+            output="JSONEachRow",
+            parameters=parameters or {},
             settings={"output_format_json_quote_64bit_integers": "0"},
-        )  # fmt: skip
+        )
         return [json.loads(line) for line in answer.data.splitlines()]
 
     def accept(self, *passwords: str) -> None:
-        """Accept these passwords from now on and no others; several while clients change over."""
+        """Accept these passwords and no others from now on; several while clients change over."""
         self._passwords = passwords
 
     def accepts(self, user: str, password: str) -> bool:
-        """Whether a client gets in."""
-        return user == self.user and password in self._passwords
+        """Return whether the credentials are right."""
+        return user == USER and password in self._passwords
 
     @property
     def fault(self) -> Fault | None:
-        """What is wrong with it now."""
+        """The current fault, or None."""
         return self._fault
 
     def fail(self, fault: Fault) -> None:
-        """Be broken from now on, instead of in the way before."""
-        self.mend()
+        """Show this fault from now on, and no other."""
+        self.recover()
         self._fault = fault
-        self._mended.clear()
+        self._recovered.clear()
         if fault is Fault.REFUSES:
             self._server.stop()
 
-    def mend(self) -> None:
-        """Be well again."""
+    def recover(self) -> None:
+        """End the fault."""
         before, self._fault = self._fault, None
-        self._mended.set()
+        self._recovered.set()
         if before is Fault.REFUSES:
             self._server.start()
 
     @contextmanager
     def failing(self, fault: Fault) -> Iterator[None]:
-        """Be broken within."""
+        """Show a fault until the end of the context."""
         self.fail(fault)
         try:
             yield
         finally:
-            self.mend()
+            self.recover()
 
     def pause(self) -> None:
-        """Wait as a slow server does."""
-        self._mended.wait(min(self.delay, LONGEST_DELAY))
-
-    def crash(self) -> None:
-        """Refuse connections, and end the engine in the middle of whatever it does."""
-        self.fail(Fault.REFUSES)
-        self.engine.kill()
-
-    def recover(self) -> None:
-        """Start the engine again on what it had stored, and accept connections."""
-        self.engine.start()
-        self.mend()
+        """Wait for `delay` seconds, or until the fault is over."""
+        self._recovered.wait(min(self.delay, LONGEST_DELAY))
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """All requests so far that came to an end, oldest first."""
+        """All completed requests, oldest first."""
         with self._came:
             return tuple(self._requests)
 
     def wait_for(self, wanted: Callable[[Request], bool], *, seconds: float = 30.0) -> Request:
-        """Give the first request that is `wanted`, which may be still to come; TimeoutError after `seconds`."""
+        """Return the first request, past or future, that is `wanted`; TimeoutError after `seconds`."""
         with self._came:
             found = self._came.wait_for(lambda: [r for r in self._requests if wanted(r)], timeout=seconds)
         if not found:
@@ -160,7 +148,7 @@ class ClickHouse:
         return found[0]
 
     def wait_until(self, reached: Callable[[], bool], *, seconds: float = 30.0) -> None:
-        """Wait until something holds, looking after each request; TimeoutError after `seconds`."""
+        """Wait until `reached` is true, checking after each request; TimeoutError after `seconds`."""
         with self._came:
             if not self._came.wait_for(reached, timeout=seconds):
                 raise TimeoutError(f"not within {seconds:g} s; the last requests: {self._requests[-3:]}")

@@ -1,11 +1,9 @@
-"""An OpenAI-compatible LLM in this process: it streams, calls tools, embeds, and remembers what it was asked.
+"""An OpenAI-compatible LLM in this process: it streams, calls tools and embeds.
 
     with LanguageModel() as llm:
         url = llm.url(gateway)       # OPENAI_BASE_URL of a container whose network has this gateway
-        ...
-        llm.requests                 # what came, with headers
 
-What it says is in `testbed.llm.script`. Seen with it, Letta 0.16.8 and letta-client 1.12.1:
+`testbed.llm.script` defines its replies. It was tested with Letta 0.16.8 and letta-client 1.12.1:
 
     client = Letta(base_url=…, api_key=<server password>)
     client.models.list()    # handles are `openai-proxy/<model>`: the base URL is not OpenAI's
@@ -19,68 +17,43 @@ What it says is in `testbed.llm.script`. Seen with it, Letta 0.16.8 and letta-cl
     client.agents.passages.create(agent.id, text=…), client.agents.passages.search(agent.id, query=…)
     client.agents.delete(agent.id)
 
-`client.agents.messages.stream` works but is deprecated. Letta asks a failing model three times (429, 5xx). The
-agent types letta_v1_agent, memgpt_v2_agent and memgpt_agent were tried.
+`client.agents.messages.stream` works but is deprecated. Letta tries a failing model three times (429, 5xx). It
+was used with the agent types letta_v1_agent, memgpt_v2_agent and memgpt_agent.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
 from testbed.llm.openai_api import chunks, completion, embeddings
 from testbed.llm.script import Reply, reply_to
-from testbed.stoppable_server import QuietHandler, StoppableServer
+from testbed.stoppable_server import EVERY_ADDRESS, QuietHandler, StoppableServer
+
+MODELS = ("stand-in", "gpt-4o-mini")
 
 LONGEST_HOLD = 60.0
-"""Seconds after which a stream goes on although nobody released it, so that a failed test still ends."""
+"""Seconds after which a held stream continues even if it was not released, so that a failed test still ends."""
 
 FREE_CHUNKS = 5
-"""Chunks that pass before a stream can be held: the first one names the role only, and the server passes a
-word on when it has seen the next."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """One request as it came; header names in lower case, `body` decoded from JSON."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: Any
+"""Chunks that pass before a stream can be held: the first one has the role only, and the server forwards a word
+when it has seen the next."""
 
 
 class LanguageModel:
-    """The server. `models` are what it lists, with `api_key` it refuses every other key.
+    """The server."""
 
-    `token_delay` (seconds, may be changed at any time) makes streams slow, `held()` makes them stop.
-    """
-
-    def __init__(
-        self,
-        *,
-        host: str = "0.0.0.0",  # noqa: S104 - containers come through their network's gateway
-        port: int = 0,
-        models: tuple[str, ...] = ("stand-in", "gpt-4o-mini"),
-        api_key: str | None = None,
-        token_delay: float = 0.0,
-    ) -> None:
-        self.models = models
-        self.api_key = api_key
-        self.token_delay = token_delay
+    def __init__(self, *, host: str = EVERY_ADDRESS) -> None:
         self.hold_expired = False
-        """Whether a stream went on because it was held for too long: then nobody has read what it had said."""
-        self._requests: list[Request] = []
-        self._came = threading.Condition()
+        """Whether a held stream continued because it was not released in time."""
         self._closing = threading.Event()
         self._flowing = threading.Event()
         self._flowing.set()
-        self._server = StoppableServer((host, port), _Handler, self)
+        self._server = StoppableServer((host, 0), _Handler, self)
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -102,46 +75,19 @@ class LanguageModel:
         """What a client that reaches this machine as `host` has to use as base URL."""
         return f"http://{host}:{self.port}/v1"
 
-    @property
-    def requests(self) -> tuple[Request, ...]:
-        """All requests so far, oldest first."""
-        with self._came:
-            return tuple(self._requests)
-
-    def forget(self) -> None:
-        """Forget the requests so far."""
-        with self._came:
-            self._requests.clear()
-
-    def wait_for(self, wanted: Callable[[Request], bool], *, seconds: float = 30.0) -> Request:
-        """Give the first request that is `wanted`, which may be still to come; TimeoutError after `seconds`."""
-        with self._came:
-            found = self._came.wait_for(lambda: [r for r in self._requests if wanted(r)], timeout=seconds)
-        if not found:
-            raise TimeoutError(f"no such request within {seconds:g} s")
-        return found[0]
-
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within, streams stop after their first words; afterwards they go on (so does one held too long)."""
+        """Pause streams after their first words until the end of the context, or for `LONGEST_HOLD`."""
         self._flowing.clear()
         try:
             yield
         finally:
             self._flowing.set()
 
-    def note(self, request: Request) -> None:
-        """Record a request."""
-        with self._came:
-            self._requests.append(request)
-            self._came.notify_all()
-
-    def pace(self, token: int) -> bool:
-        """Wait as long as token number `token` of a stream has to; False when the server is closing."""
-        if token >= FREE_CHUNKS and not self._flowing.wait(timeout=LONGEST_HOLD):
+    def wait_while_held(self, chunk: int) -> bool:
+        """Wait until chunk number `chunk` of a stream may be sent; return False when the server is closing."""
+        if chunk >= FREE_CHUNKS and not self._flowing.wait(timeout=LONGEST_HOLD):
             self.hold_expired = True
-        if token and self.token_delay:
-            self._closing.wait(self.token_delay)
         return not self._closing.is_set()
 
 
@@ -151,15 +97,9 @@ class _Handler(QuietHandler):
         return cast("LanguageModel", self.server.owner)
 
     def do_GET(self) -> None:  # noqa: N802
-        self._receive(None)
         path = self.path.partition("?")[0]
-        models = [
-            {"id": name, "object": "model", "created": 1700000000, "owned_by": "tests"}
-            for name in self.model.models
-        ]
+        models = [{"id": name, "object": "model", "created": 1700000000, "owned_by": "tests"} for name in MODELS]
         named = [model for model in models if path == f"/v1/models/{model['id']}"]
-        if not self._authorized():
-            return
         if path == "/v1/models":
             self._send({"object": "list", "data": models})
         elif named:
@@ -171,11 +111,7 @@ class _Handler(QuietHandler):
         try:
             body = json.loads(self.read_body())
         except ValueError:
-            self._receive(None)
             self._fail(400, "the body is not JSON")
-            return
-        self._receive(body)
-        if not self._authorized():
             return
         match self.path.partition("?")[0]:
             case "/v1/chat/completions":
@@ -185,21 +121,10 @@ class _Handler(QuietHandler):
             case path:
                 self._fail(404, f"no such path: POST {path}")
 
-    def _receive(self, body: Any) -> None:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.model.note(Request(method=self.command, path=self.path, headers=headers, body=body))
-
-    def _authorized(self) -> bool:
-        key = self.model.api_key
-        if key is None or self.headers.get("authorization") == f"Bearer {key}":
-            return True
-        self._fail(401, "Incorrect API key provided.", code="invalid_api_key")
-        return False
-
     def _chat(self, body: dict[str, Any]) -> None:
         reply = reply_to(body)
         if reply.status != 200:
-            self._fail(reply.status, "The script says so.")
+            self._fail(reply.status, "The script asks for this error.")
         elif body.get("stream"):
             self._stream(body, reply)
         else:
@@ -212,7 +137,7 @@ class _Handler(QuietHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for number, chunk in enumerate(chunks(body, reply)):
-            if not self.model.pace(number):
+            if not self.model.wait_while_held(number):
                 self.close_connection = True  # cut off in mid-stream, without the final chunk
                 return
             self._write_chunk(b"data: " + json.dumps(chunk).encode() + b"\n\n")
@@ -230,6 +155,6 @@ class _Handler(QuietHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _fail(self, status: int, message: str, code: str | None = None) -> None:
+    def _fail(self, status: int, message: str) -> None:
         kind = "server_error" if status >= 500 else "invalid_request_error"
-        self._send({"error": {"message": message, "type": kind, "param": None, "code": code}}, status)
+        self._send({"error": {"message": message, "type": kind, "param": None, "code": None}}, status)

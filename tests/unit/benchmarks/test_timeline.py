@@ -1,4 +1,4 @@
-"""How the benchmarks tell where the time of an update goes."""
+"""How the benchmarks find out where an update's time goes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_resource_that_never_ended_has_no_span() -> None:
     assert spans([(1.0, _pre("a"))]) == {}
 
 
-def test_the_critical_path_goes_back_over_what_was_waited_for_longest() -> None:
+def test_the_critical_path_goes_back_over_the_last_dependency() -> None:
     worked = {
         "provider": Span(start=1.0, end=1.5),
         "network": Span(start=1.5, end=2.0),
@@ -52,7 +52,7 @@ def test_the_critical_path_goes_back_over_what_was_waited_for_longest() -> None:
     assert sum(step.waited + step.span.seconds for step in path) == 20.0
 
 
-def test_without_a_resource_there_is_no_path() -> None:
+def test_without_resources_there_is_no_path() -> None:
     assert critical_path({}, {}) == ()
 
 
@@ -80,7 +80,7 @@ def test_a_resource_is_shown_by_its_kind_and_name() -> None:
     assert label(urn) == "Container letta-dev-server"
 
 
-def test_an_event_is_taken_when_its_line_is_complete(tmp_path: Path) -> None:
+def test_an_event_is_read_when_its_line_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "events.json"
     recording = Recording(path=path)
     recording.take()
@@ -118,7 +118,7 @@ def test_milestones_are_seconds_since_the_command_was_started() -> None:
     assert set(found) == {"roles", "letta", "redis"}
 
 
-def test_the_breakdown_adds_up_to_the_whole() -> None:
+def test_the_breakdown_adds_up_to_the_total() -> None:
     worked = {"u::p::k:T::a": Span(start=2.0, end=2.1), "u::p::k:T::b": Span(start=3.0, end=9.0)}
     path = critical_path(worked, {"u::p::k:T::b": frozenset({"u::p::k:T::a"})})
     (_, _, table) = cold.tables(
@@ -126,10 +126,10 @@ def test_the_breakdown_adds_up_to_the_whole() -> None:
     )
     assert sum(float(seconds.split()[0]) for _, seconds in table.rows) == pytest.approx(10.0)
     assert [name for name, _ in table.rows] == [
-        "(until the first of them: Pulumi and the program start)",
+        "(before the first step: Pulumi and the program start)",
         "(between two steps)",
         "T b",
-        "(after the last of them: Pulumi ends)",
+        "(after the last step: Pulumi exits)",
         "(steps shorter than 0.3 s, together)",
     ]
 

@@ -27,7 +27,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
 @pytest.fixture
 def clickhouse(shared: ClickHouse) -> Iterator[ClickHouse]:
     yield shared
-    shared.mend()
+    shared.recover()
     shared.ask("DROP DATABASE IF EXISTS mine")
 
 
