@@ -1,4 +1,4 @@
-"""What tests and benchmarks do with the engine directly, beside a deployment: single containers, and removal."""
+"""What tests and benchmarks do with the engine directly: single containers, addresses, removal by label."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def read_file(container: Container, path: str) -> str:
 def host_address(engine: docker.DockerClient) -> str:
     """Return the address by which containers reach this machine: its address on the default bridge."""
     pool = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
-    # An engine that found its bridge made already does not name the address; then it is the first one.
+    # An engine that did not create its bridge itself does not name the address; then it is the first one.
     return str(pool.get("Gateway") or next(ipaddress.ip_network(pool["Subnet"]).hosts()))
 
 

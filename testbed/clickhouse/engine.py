@@ -86,7 +86,7 @@ class Engine:
     def stop(self) -> None:
         """End the process after the statement that it is running."""
         with self._lock:
-            self._let_go()
+            self._disconnect()
         process, self._process = self._process, None
         if process is None:
             return
@@ -105,11 +105,11 @@ class Engine:
         settings: Mapping[str, str] = _NOTHING,
         parameters: Mapping[str, str] = _NOTHING,
     ) -> Answer:
-        """Run one statement. `parameters` are what `{name:Type}` in it stands for, `settings` hold for it alone.
+        """Run one statement. `parameters` fill `{name:Type}` in it, `settings` apply to it only.
 
-        Raises EngineError with ClickHouse's code, which is UNAVAILABLE when the process is not there.
+        Raises EngineError with ClickHouse's code, which is UNAVAILABLE when the process does not run.
         """
-        asked = {
+        request = {
             "statement": statement,
             "output": output,
             "database": database,
@@ -120,18 +120,18 @@ class Engine:
             if self._connection is None:
                 raise EngineError(f"Code: {UNAVAILABLE}. DB::NetException: The engine is not running.")
             try:
-                self._connection.send_bytes(json.dumps(asked).encode())
-                said = json.loads(self._connection.recv_bytes())
+                self._connection.send_bytes(json.dumps(request).encode())
+                reply = json.loads(self._connection.recv_bytes())
                 data = self._connection.recv_bytes()
             except (EOFError, OSError) as error:
-                self._let_go()
-                message = f"Code: {UNAVAILABLE}. DB::NetException: The engine's process is gone."
+                self._disconnect()
+                message = f"Code: {UNAVAILABLE}. DB::NetException: The engine's process has ended."
                 raise EngineError(message) from error
-        if said["error"] is not None:
-            raise EngineError(said["error"])
-        return Answer(data=data, read_rows=said["read_rows"], written_rows=said["written_rows"])
+        if reply["error"] is not None:
+            raise EngineError(reply["error"])
+        return Answer(data=data, read_rows=reply["read_rows"], written_rows=reply["written_rows"])
 
-    def _let_go(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -146,29 +146,29 @@ def serve(connection: Connection, folder: str) -> None:
     at = "default"
     while True:
         try:
-            asked = json.loads(connection.recv_bytes())
+            request = json.loads(connection.recv_bytes())
         except EOFError:
             session.close()
             return
-        said: dict[str, Any] = {"error": None, "read_rows": 0, "written_rows": 0}
+        reply: dict[str, Any] = {"error": None, "read_rows": 0, "written_rows": 0}
         data = b""
         try:
-            if asked["database"] != at:
-                session.query(f"USE `{_escaped(asked['database'])}`")
-                at = asked["database"]
-            for name, value in asked["settings"].items():
+            if request["database"] != at:
+                session.query(f"USE `{_escaped(request['database'])}`")
+                at = request["database"]
+            for name, value in request["settings"].items():
                 session.query(f"SET `{_escaped(name)}` = '{_escaped(value)}'")
-            result = session.query(asked["statement"], asked["output"], params=asked["parameters"])
+            result = session.query(request["statement"], request["output"], params=request["parameters"])
             data = bytes(result.bytes())
-            said |= {"read_rows": result.rows_read(), "written_rows": result.rows_written()}
+            reply |= {"read_rows": result.rows_read(), "written_rows": result.rows_written()}
         except ChdbError as error:
-            said["error"] = str(error)
-        for name in asked["settings"]:
+            reply["error"] = str(error)
+        for name in request["settings"]:
             try:
                 session.query(f"SET `{_escaped(name)}` = DEFAULT")
             except ChdbError:  # this is the one that could not be set
                 continue
-        connection.send_bytes(json.dumps(said).encode())
+        connection.send_bytes(json.dumps(reply).encode())
         connection.send_bytes(data)
 
 

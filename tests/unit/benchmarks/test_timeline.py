@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import cold, engine_events
 from benchmarks.timeline import Recording, Span, critical_path, dependencies, label, spans
+from catalogue import SERVICE_LABEL
 
 pytestmark = pytest.mark.unit
 
@@ -96,7 +97,7 @@ def test_an_event_is_read_when_its_line_is_complete(tmp_path: Path) -> None:
 
 def test_milestones_are_seconds_since_the_command_was_started() -> None:
     def event(action: str, at: float, service: str = "roles", **attributes: str) -> dict[str, Any]:
-        labels = {"letta-platform.service": service} if service else {}
+        labels = {SERVICE_LABEL: service} if service else {}
         return {"Action": action, "timeNano": int(at * 1e9), "Actor": {"Attributes": {**labels, **attributes}}}
 
     found = engine_events.milestones(

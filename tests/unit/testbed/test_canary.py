@@ -20,6 +20,7 @@ from urllib.parse import quote
 import pytest
 from docker import DockerClient
 
+from catalogue import STACK_LABEL
 from testbed.canary import channels
 from testbed.canary.search import Channel, Leak, NothingToSearchError, find_leaks, forms, plant_canaries
 
@@ -34,7 +35,7 @@ def text(content: str) -> channels.Text:
     return channels.Text(name="preview", text=content)
 
 
-def test_what_is_clean_has_no_leaks() -> None:
+def test_clean_text_has_no_leaks() -> None:
     assert find_leaks(CANARIES, [text("nothing to see; letta0canary0 alone is not a secret")]) == []
 
 
@@ -59,7 +60,7 @@ def test_a_secret_with_any_character_is_found_in_any_form(encode: Callable[[str]
     assert leaks == [Leak(channel="preview", where="preview", canary="password", form=form)]
 
 
-def test_each_canary_is_told_apart_and_reported_once_for_a_place() -> None:
+def test_each_canary_is_reported_by_name_once_per_content() -> None:
     value = CANARIES["apiKey"]
 
     (leak,) = find_leaks(CANARIES, [text(f"{value} {value} {quote(value)}")])
@@ -69,7 +70,7 @@ def test_each_canary_is_told_apart_and_reported_once_for_a_place() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
-def test_a_secret_cut_in_pieces_by_the_stream_is_found(size: int) -> None:
+def test_a_secret_split_across_chunks_is_found(size: int) -> None:
     data = b"x" * 50 + base64.b64encode(CANARIES["password"].encode()) + b"y" * 50
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
 
@@ -83,12 +84,12 @@ def test_canaries_without_a_common_start_are_found_too() -> None:
 
 
 @pytest.mark.parametrize("canaries", [{}, {"pin": "1234"}])
-def test_canaries_that_could_turn_up_by_chance_are_refused(canaries: dict[str, str]) -> None:
+def test_canaries_that_could_occur_by_chance_are_refused(canaries: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="at least 12 characters"):
         find_leaks(canaries, [])
 
 
-def test_planted_canaries_differ_and_pass_for_passwords() -> None:
+def test_planted_canaries_differ_and_are_valid_passwords() -> None:
     planted = plant_canaries("one", "two")
 
     assert planted["one"] != planted["two"]
@@ -109,7 +110,7 @@ class FakeEngine:
     """As much of the Docker SDK's client as the channels use; a secret can be put anywhere."""
 
     def __init__(self) -> None:
-        labels = {"Labels": {"letta-platform.stack": STACK}}
+        labels = {"Labels": {STACK_LABEL: STACK}}
         self.container: dict[str, Any] = {"Image": "sha256:0", "Config": {"Image": "img:1", "Env": ["A=b"]}}
         self.network: dict[str, Any] = dict(labels)
         self.volume: dict[str, Any] = dict(labels)
@@ -121,7 +122,7 @@ class FakeEngine:
 
         def listed(item: Any) -> Callable[..., list[Any]]:
             def listing(*, filters: dict[str, str], **_: Any) -> list[Any]:
-                assert filters == {"label": f"letta-platform.stack={STACK}"}
+                assert filters == {"label": f"{STACK_LABEL}={STACK}"}
                 return [item]
 
             return listing
@@ -198,7 +199,7 @@ def test_a_secret_in_a_compressed_layer_is_found() -> None:
     assert [leak.canary for leak in find_leaks(CANARIES, docker_channels(engine))] == ["apiKey"]
 
 
-def test_a_layer_that_cannot_be_looked_into_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layer_that_cannot_be_searched_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
     monkeypatch.setattr(sys.modules[__name__], "archive", zstd_inside(archive))
 
@@ -211,7 +212,7 @@ def zstd_inside(real: Callable[[dict[str, bytes]], bytes]) -> Callable[[dict[str
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_secret_in_a_file_is_found_wherever_in_the_folder(tmp_path: Path, compressed: bool) -> None:
+def test_a_secret_in_a_file_is_found_anywhere_below_the_folder(tmp_path: Path, compressed: bool) -> None:
     data = f'{{"plain": "{CANARIES["password"]}"}}'.encode()
     path = tmp_path / "backend" / "history" / "dev.json"
     path.parent.mkdir(parents=True)
@@ -223,7 +224,7 @@ def test_a_secret_in_a_file_is_found_wherever_in_the_folder(tmp_path: Path, comp
     assert (leak.where, leak.canary) == (str(path), "password")
 
 
-def test_a_file_that_only_looks_compressed_is_searched_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_only_looks_compressed_is_searched_unchanged(tmp_path: Path) -> None:
     (tmp_path / "odd").write_bytes(b"\x1f\x8b" + CANARIES["password"].encode())
 
     assert len(find_leaks(CANARIES, [channels.Files(name="logs", roots=(tmp_path / "odd",))])) == 1
@@ -241,7 +242,7 @@ def test_a_channel_without_content_is_an_error(channel: Channel) -> None:
 
 
 def waiting(*arguments: str) -> subprocess.Popen[bytes]:
-    """Start a process that has these arguments, says that it is there, and ends with its standard input."""
+    """Start a process with these arguments that prints a line and ends with its standard input."""
     code = "import sys; print(flush=True); sys.stdin.read()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -266,7 +267,7 @@ def test_a_secret_on_a_command_line_is_found_while_it_runs() -> None:
 
 
 @needs_proc
-def test_a_secret_on_a_command_line_is_found_after_it_ran_when_it_was_watched_for() -> None:
+def test_a_secret_on_a_command_line_is_found_later_if_it_was_watched() -> None:
     planted = plant_canaries("password")
     deadline = time.monotonic() + 30
     with channels.ProcessWatch(interval=0.01) as watch, waiting(planted["password"]) as process:
