@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import httpx
 from letta_client import Letta
 
 
@@ -29,3 +30,14 @@ def reply_of(answer: Any) -> str:
     """Return the last thing that the agent said in its answer."""
     said = [one for one in answer.messages if one.message_type == "assistant_message"]
     return str(said[-1].content)
+
+
+def run_of(answer: Any) -> str:
+    """Return the id of the run that produced an answer."""
+    return next(str(one.run_id) for one in answer.messages if one.run_id)
+
+
+def read_trace(api_url: str, password: str, run: str) -> str:
+    """Return a run's trace as JSON text, which the server reads from ClickHouse. Raises HTTPStatusError."""
+    url = f"{api_url}/v1/runs/{run}/trace"
+    return httpx.get(url, headers={"Authorization": f"Bearer {password}"}).raise_for_status().text

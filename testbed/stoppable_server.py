@@ -12,7 +12,10 @@ import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from testbed.certificates import Certificate
 
 BACKLOG = 128
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104
@@ -109,6 +112,35 @@ class StoppableServer(ThreadingHTTPServer):
         """Ignore clients that hang up, are cut off or do not trust the certificate."""
         if not isinstance(sys.exception(), (OSError, ValueError)):
             super().handle_error(request, client_address)
+
+
+class StandIn:
+    """A stand-in that runs a server in this process while its context is entered."""
+
+    def __init__(
+        self, host: str, handler: type[BaseHTTPRequestHandler], *, certificate: Certificate | None = None
+    ) -> None:
+        context = certificate.server_context() if certificate else None
+        self._scheme = "https" if certificate else "http"
+        self._server = StoppableServer((host, 0), handler, self, context=context)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+        return self._server.port
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        """Return the URL for a client that reaches this machine as `host`."""
+        return f"{self._scheme}://{host}:{self.port}"
 
 
 class QuietHandler(BaseHTTPRequestHandler):

@@ -27,7 +27,7 @@ from typing import Any, Self
 from testbed.certificates import Certificate
 from testbed.clickhouse.engine import Engine
 from testbed.clickhouse.http_interface import Fault, Handler, Request
-from testbed.stoppable_server import StoppableServer
+from testbed.stoppable_server import StandIn
 
 __all__ = ["ClickHouse", "Fault", "Request"]
 
@@ -36,7 +36,7 @@ LONGEST_DELAY = 120.0
 """Seconds after which a delayed answer is sent even if the fault is not over, so that a failed test still ends."""
 
 
-class ClickHouse:
+class ClickHouse(StandIn):
     """The server. `folder` holds its data; with `certificate` it serves TLS."""
 
     def __init__(
@@ -47,6 +47,7 @@ class ClickHouse:
         host: str = "127.0.0.1",
         certificate: Certificate | None = None,
     ) -> None:
+        super().__init__(host, Handler, certificate=certificate)
         self.delay = LONGEST_DELAY
         self.engine = Engine(folder / "engine")
         self.inserts = folder / "inserts"
@@ -56,31 +57,18 @@ class ClickHouse:
         self._recovered.set()
         self._requests: list[Request] = []
         self._came = threading.Condition()
-        context = certificate.server_context() if certificate else None
-        self._scheme = "https" if certificate else "http"
-        self._server = StoppableServer((host, 0), Handler, self, context=context)
 
     def __enter__(self) -> Self:
         self.inserts.mkdir(parents=True, exist_ok=True)
         self.engine.start()
-        self._server.start()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._recovered.set()
-        self._server.close()
+        super().__exit__(kind, error, trace)
         self.engine.stop()
-
-    @property
-    def port(self) -> int:
-        """The TCP port it listens on."""
-        return self._server.port
-
-    def url(self, host: str = "127.0.0.1") -> str:
-        """Return the endpoint for a client that reaches this machine as `host`."""
-        return f"{self._scheme}://{host}:{self.port}"
 
     def ask(self, statement: str, *, parameters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """Run a statement on the engine itself; return its rows by column name, with exact 64-bit integers."""

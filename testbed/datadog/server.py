@@ -19,8 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError
@@ -29,7 +28,7 @@ from msgpack import UnpackException  # type: ignore[import-untyped]
 from testbed.certificates import Certificate
 from testbed.datadog import agent_payloads, otlp_payloads
 from testbed.datadog.records import Log, Point, Record, Span
-from testbed.stoppable_server import QuietHandler, StoppableServer
+from testbed.stoppable_server import QuietHandler, StandIn
 
 R = TypeVar("R", bound=Record)
 
@@ -87,35 +86,15 @@ class Refusal:
     reason: str
 
 
-class Datadog:
+class Datadog(StandIn):
     """The server. It accepts only `api_key`; with `certificate` it serves TLS."""
 
     def __init__(self, *, api_key: str, host: str = "127.0.0.1", certificate: Certificate | None = None) -> None:
         self.api_key = api_key
-        self._scheme = "https" if certificate else "http"
+        super().__init__(host, _Handler, certificate=certificate)
         self._deliveries: list[Delivery] = []
         self._refusals: list[Refusal] = []
         self._came = threading.Condition()
-        context = certificate.server_context() if certificate else None
-        self._server = StoppableServer((host, 0), _Handler, self, context=context)
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.close()
-
-    @property
-    def port(self) -> int:
-        """The TCP port it listens on."""
-        return self._server.port
-
-    def url(self, host: str = "127.0.0.1") -> str:
-        """Return the URL for a client that reaches this machine as `host`."""
-        return f"{self._scheme}://{host}:{self.port}"
 
     @contextmanager
     def away(self) -> Iterator[None]:

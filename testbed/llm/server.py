@@ -28,11 +28,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from testbed.llm.openai_api import chunks, completion, embeddings
 from testbed.llm.script import Reply, reply_to
-from testbed.stoppable_server import EVERY_ADDRESS, QuietHandler, StoppableServer
+from testbed.stoppable_server import EVERY_ADDRESS, QuietHandler, StandIn
 
 MODELS = ("stand-in", "gpt-4o-mini")
 
@@ -44,7 +44,7 @@ FREE_CHUNKS = 5
 when it has seen the next."""
 
 
-class LanguageModel:
+class LanguageModel(StandIn):
     """The server."""
 
     def __init__(self, *, host: str = EVERY_ADDRESS) -> None:
@@ -53,27 +53,18 @@ class LanguageModel:
         self._closing = threading.Event()
         self._flowing = threading.Event()
         self._flowing.set()
-        self._server = StoppableServer((host, 0), _Handler, self)
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
+        super().__init__(host, _Handler)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.set()
         self._flowing.set()
-        self._server.close()
-
-    @property
-    def port(self) -> int:
-        """The TCP port it listens on."""
-        return self._server.port
+        super().__exit__(kind, error, trace)
 
     def url(self, host: str = "127.0.0.1") -> str:
-        """What a client that reaches this machine as `host` has to use as base URL."""
-        return f"http://{host}:{self.port}/v1"
+        """Return the base URL for a client that reaches this machine as `host`."""
+        return f"{super().url(host)}/v1"
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -9,13 +10,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import httpx
 import letta_client
 import pytest
 from letta_client import Letta
 
 from otel import component_configs
-from testbed.agents import new_agent, send
+from testbed.agents import new_agent, read_trace, run_of, send
 from testbed.canary.channels import channels_of
 from testbed.canary.search import find_leaks, plant_canaries
 from testbed.clickhouse.rows import stored
@@ -75,17 +75,12 @@ def test_the_server_reads_a_runs_trace_from_clickhouse(
     platform: Deployment, client: Letta, canaries: dict[str, str]
 ) -> None:
     agent = new_agent(client)
-    answer = send(client, agent, "read me back")
-    run = next(str(one.run_id) for one in answer.messages if one.run_id)
+    run = run_of(send(client, agent, "read me back"))
 
     for attempt in eventually(60):
         with attempt:
-            read = httpx.get(
-                f"{platform.outputs()['apiUrl']}/v1/runs/{run}/trace",
-                headers={"Authorization": f"Bearer {canaries['serverPassword']}"},
-            )
-            assert read.status_code == 200, read.text
-            assert read.json(), "the trace is empty"
+            trace = read_trace(platform.outputs()["apiUrl"], canaries["serverPassword"], run)
+            assert json.loads(trace), "the trace is empty"
 
 
 def test_the_outputs_name_the_profile_its_reason_and_its_limitations(platform: Deployment) -> None:

@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import httpx
 import pytest
 from letta_client import Letta
 
 import catalogue
 import otel
-from testbed.agents import new_agent
+from testbed.agents import new_agent, read_trace, run_of
 from testbed.canary.search import plant_canaries
 from testbed.certificates import Authority
 from testbed.clickhouse.server import ClickHouse
@@ -60,7 +59,7 @@ def converse(stack: Deployment) -> Conversation:
         messages=[{"role": "user", "content": "to be traced"}],
         extra_headers={"x-agent-id": agent},
     )
-    run = next(str(one.run_id) for one in answer.messages if one.run_id)
+    run = run_of(answer)
     (trace,) = {str(step.trace_id) for step in client.runs.steps.list(run)}
     return Conversation(agent=agent, run=run, trace=trace)
 
@@ -301,12 +300,7 @@ def test_clickhouse_prod_delivers_spans_metrics_and_log_lines_to_clickhouse_and_
 def test_the_server_trusts_clickhouse_when_it_reads_a_trace(production: Deployment, held: Conversation) -> None:
     for attempt in eventually(60):
         with attempt:
-            read = httpx.get(
-                f"{production.outputs()['apiUrl']}/v1/runs/{held.run}/trace",
-                headers={"Authorization": f"Bearer {KEYS['serverPassword']}"},
-            )
-            assert read.status_code == 200, read.text
-            assert held.trace in read.text
+            assert held.trace in read_trace(production.outputs()["apiUrl"], KEYS["serverPassword"], held.run)
 
 
 def test_doctor_reports_a_key_that_datadog_refuses_and_clickhouse_is_not_affected(
