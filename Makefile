@@ -1,6 +1,6 @@
-# Every verb of the project; `make` alone lists them. Variables: STACK=dev (which stack), YES=1 (do not ask).
-# Each verb makes .venv first when it is missing or stale (toolchain/bootstrap.sh), those that develop with the packages
-# that tests need; the work is done by `python -m operations`.
+# All verbs of the project; `make` alone lists them. Variables: STACK=dev (which stack), YES=1 (do not ask).
+# Each verb first creates or updates .venv (toolchain/bootstrap.sh), with the packages for tests where it needs them;
+# `python -m operations` and `python -m development` do the work.
 
 STACK ?= dev
 YES ?=
@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 PYTHON := .venv/bin/python
 OPERATIONS = STACK="$(STACK)" YES="$(YES)" $(PYTHON) -m operations
 
-# Tests of the engine share one platform, these share nothing. PYTEST_ARGS=-n0 runs them one after another.
+# Unit and preview tests share nothing; engine tests share one platform. PYTEST_ARGS=-n0 runs them one after another.
 IN_PARALLEL = -n logical --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -20,11 +20,11 @@ MAKEFLAGS += --no-print-directory
 ##@ Stack
 
 .PHONY: up
-up: venv ## Bring the stack up, with everything that it needs, and say where it is
+up: venv ## Deploy the stack, with everything that it needs, and print its addresses
 	@$(OPERATIONS) up
 
 .PHONY: down
-down: venv ## Destroy the stack with its data; asks first (LEFTOVERS=1: also what no state knows)
+down: venv ## Destroy the stack with its data; asks first (LEFTOVERS=1: also what is in no state)
 	@$(OPERATIONS) down
 
 .PHONY: status
@@ -32,11 +32,11 @@ status: venv ## Show services, health, memory and ports
 	@$(OPERATIONS) status
 
 .PHONY: doctor
-doctor: venv ## Say what is wrong with the machine or the stack, and how to mend it
+doctor: venv ## Check the machine and the stack, and say how to fix what is wrong
 	@$(OPERATIONS) doctor
 
 .PHONY: traces
-traces: venv ## Show the recorded traces as trees, and follow them
+traces: venv ## Show recorded traces as trees, and follow new ones
 	@$(OPERATIONS) traces
 
 .PHONY: collector
@@ -44,13 +44,13 @@ collector: venv ## Run a collector on this machine, without Docker (docs/telemet
 	@$(OPERATIONS) collector run
 
 .PHONY: env
-env: venv ## Print what makes plain `pulumi` work in a shell: eval "$(make -s env)"
+env: venv ## Print the variables for using `pulumi` in a shell: eval "$(make -s env)"
 	@$(OPERATIONS) env
 
 ##@ Machine
 
 .PHONY: toolchain
-toolchain: venv ## Bring the Docker engine, Pulumi with plugins, and the base image
+toolchain: venv ## Install the Docker engine, Pulumi with its plugins, and the base image
 	@$(OPERATIONS) toolchain
 
 .PHONY: clean
@@ -61,10 +61,10 @@ clean: venv ## Remove tools, .venv, unused images and build cache; never data, n
 ##@ Development
 
 .PHONY: test
-test: venv-dev toolchain lint types test-unit test-preview test-engine ## Lint, types, and all tests, one tier after another
+test: venv-dev toolchain lint types test-unit test-preview test-engine ## Run lint, types and all tests, one after another
 
 .PHONY: lint
-lint: venv-dev ## Check style and layout of the code (ruff)
+lint: venv-dev ## Check style and formatting (ruff)
 	@echo "==> lint"
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
@@ -75,34 +75,34 @@ types: venv-dev ## Check types (mypy, strict)
 	@$(PYTHON) -m mypy .
 
 .PHONY: test-unit
-test-unit: venv-dev ## Test pure code, and the program under mocks: needs no engine
+test-unit: venv-dev ## Test code, and the program with mocks; needs no engine
 	@echo "==> unit tests"
 	@$(PYTHON) -m pytest -m unit $(IN_PARALLEL) $(PYTEST_ARGS) tests/unit
 
 .PHONY: test-preview
-test-preview: venv-dev toolchain ## Test with the real Pulumi CLI on throw-away state
+test-preview: venv-dev toolchain ## Test with the real Pulumi CLI on temporary state
 	@echo "==> preview tests"
 	@$(PYTHON) -m pytest -m preview $(IN_PARALLEL) $(PYTEST_ARGS) tests/preview
 
 .PHONY: test-engine
-test-engine: venv-dev toolchain ## Test real deployments on a real Docker engine
+test-engine: venv-dev toolchain ## Test real deployments on the Docker engine
 	@echo "==> engine tests"
 	@$(PYTHON) -m pytest -m engine $(PYTEST_ARGS) tests/engine
 
 .PHONY: benchmark
-benchmark: venv-dev toolchain ## Measure against Docker Compose and an empty program, side by side
+benchmark: venv-dev toolchain ## Compare with Docker Compose and an empty program, side by side
 	@$(PYTHON) -m benchmarks
 
 .PHONY: docs
-docs: venv ## Write the generated pages of docs/ anew
+docs: venv ## Update the generated pages of docs/
 	@$(PYTHON) -m development docs
 
 .PHONY: lock
-lock: venv ## Write requirements*.lock anew after a change of requirements*.in
+lock: venv ## Update requirements*.lock after changing the dependencies in pyproject.toml
 	@$(PYTHON) -m development lock
 
 .PHONY: refresh-packages
-refresh-packages: venv ## Let the images take today's Debian packages at the next `make up`
+refresh-packages: venv ## Use today's Debian packages in images from the next `make up` on
 	@$(PYTHON) -m development refresh-packages
 
 .PHONY: help
@@ -110,7 +110,7 @@ help: ## List the verbs
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nSTACK=%s; another one: make up STACK=staging. YES=1 answers questions with yes.\n' '$(STACK)'
+	@printf '\nSTACK=%s; for another one: make up STACK=staging. YES=1 answers all questions with yes.\n' '$(STACK)'
 
 .PHONY: venv
 venv:

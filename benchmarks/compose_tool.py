@@ -30,7 +30,7 @@ def find(progress: Progress) -> Compose:
     """Return Compose v2, built first when the machine has none.
 
     Raises:
-        toolchain.failure.StepFailedError: when it cannot be built.
+        toolchain.errors.StepFailedError: when it cannot be built.
     """
     for command in (("docker", "compose"), ("docker-compose",)):
         version = _version(command)

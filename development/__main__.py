@@ -36,7 +36,7 @@ def docs(
 def lock(
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest versions allowed.")] = False,
 ) -> None:
-    """Write requirements*.lock anew from requirements*.in."""
+    """Write requirements*.lock from pyproject.toml."""
     changed = dependency_locks.lock(ROOT, os.environ, upgrade=upgrade)
     print(f"changed: {', '.join(changed)}" if changed else "nothing changed")
 

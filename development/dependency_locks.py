@@ -12,22 +12,26 @@ from operations.console.errors import OperationError
 
 PYTHON_VERSION = "3.11"
 REFRESHED = Path("images") / "refreshed"
-_LOCKED = ("requirements", "requirements-dev")
+SOURCE = "pyproject.toml"
+LOCK, DEV_LOCK = "requirements.lock", "requirements-dev.lock"
+# The versions of what is deployed are the same in both locks.
+_LOCKED: Mapping[str, tuple[str, ...]] = {LOCK: (), DEV_LOCK: ("--group", "dev", "--constraints", LOCK)}
 
 
-def compile_command(source: str, target: str, *, upgrade: bool) -> list[str]:
-    """Give the command that locks one file; hashes yes, addresses no: they are the machine's business."""
+def compile_command(target: str, *, upgrade: bool) -> list[str]:
+    """Return the command that writes one lock: with hashes, and without addresses, which differ by machine."""
     return [
         str(Path(sys.executable).parent / "uv"),
         *("pip", "compile", "--quiet", "--universal", "--python-version", PYTHON_VERSION, "--generate-hashes"),
         *("--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate"),
         *(["--upgrade"] if upgrade else []),
-        *("--output-file", target, source),
+        *_LOCKED[target],
+        *("--output-file", target, SOURCE),
     ]
 
 
 def lock(root: Path, environment: Mapping[str, str], *, upgrade: bool) -> tuple[str, ...]:
-    """Write the locks anew; versions stay unless they must change, or `upgrade` is given.
+    """Compile the locks; versions stay unless they must change, or `upgrade` is given.
 
     Returns:
         The files that changed.
@@ -37,17 +41,17 @@ def lock(root: Path, environment: Mapping[str, str], *, upgrade: bool) -> tuple[
     """
     changed = []
     for name in _LOCKED:
-        path = root / f"{name}.lock"
+        path = root / name
         before = path.read_bytes() if path.exists() else b""
-        command = compile_command(f"{name}.in", path.name, upgrade=upgrade)
+        command = compile_command(name, upgrade=upgrade)
         done = subprocess.run(
             command, cwd=root, env=dict(environment), capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise OperationError(
-                f"uv found no set of versions:\n{done.stderr.strip()}",
-                where=str(root / f"{name}.in"),
-                fix=["mend the requirement that it names"],
+                f"uv found no set of versions for {name}:\n{done.stderr.strip()}",
+                where=str(root / SOURCE),
+                fix=["fix the requirement that it names"],
             )
         if path.read_bytes() != before:
             changed.append(path.name)

@@ -1,8 +1,7 @@
-"""Collector configuration: what the collector is to do, for one profile and one collector version.
+"""The collector's configuration, composed for one profile and one collector version.
 
-Owns the profiles (data), the fragments they are made of and what differs between collector versions.
-No Pulumi, no files, no network: the result is a mapping, or its YAML text, and equal arguments give
-equal text.
+Owns the profiles (data), the configuration of each component, and what differs between collector versions. No
+Pulumi, no files, no network: the result is a mapping, or its YAML text, and equal arguments return equal text.
 """
 
 from __future__ import annotations

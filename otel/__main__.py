@@ -1,4 +1,4 @@
-"""Writes `otel/golden/` anew: `python -m otel`. Read the difference before it is committed."""
+"""Regenerates `otel/golden/`: `python -m otel`. Read the difference before you commit it."""
 
 from __future__ import annotations
 

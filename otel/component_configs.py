@@ -1,4 +1,4 @@
-"""The pieces of a collector configuration: one function for each component that a pipeline may name."""
+"""The configuration of each component that a pipeline may name: one function per component."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ TOKEN_EXTENSION = "bearertokenauth/outside"  # noqa: S105 - a component's name
 
 
 def otlp(context: ConfigContext) -> Component:
-    """Receive OTLP from servers; from outside, too, where no token is asked for."""
+    """Receive OTLP from servers, and from outside clients where no token is required."""
     return _otlp(context, context.layout.grpc_port, context.layout.http_port)
 
 
 def otlp_outside(context: ConfigContext) -> Component:
-    """Receive OTLP from whoever shows the token."""
+    """Receive OTLP from outside clients, which must send the token."""
     layout = context.layout
-    made = _otlp(context, layout.outside_grpc_port, layout.outside_http_port)
-    for protocol in made["protocols"].values():
+    receiver = _otlp(context, layout.outside_grpc_port, layout.outside_http_port)
+    for protocol in receiver["protocols"].values():
         protocol["auth"] = {"authenticator": TOKEN_EXTENSION}
-    return made
+    return receiver
 
 
 def _otlp(context: ConfigContext, grpc_port: int, http_port: int) -> Component:
-    """Listen on two ports.
+    """Return a receiver for gRPC and HTTP.
 
-    The server's spans may carry 2 MB in one attribute, and a batch of them more than gRPC's usual 4 MiB.
+    The server's spans may carry 2 MB in one attribute, so a batch can exceed gRPC's default limit of 4 MiB.
     """
     layout = context.layout
     certificates = layout.certificates_directory
@@ -63,15 +63,15 @@ def _otlp(context: ConfigContext, grpc_port: int, http_port: int) -> Component:
 
 
 def token(context: ConfigContext) -> Component:
-    """Know the token of clients from outside."""
+    """Authenticate outside clients by their token."""
     return {"scheme": "Bearer", "token": reference(OTLP_TOKEN, context.layout)}
 
 
 def memory_limiter(context: ConfigContext) -> Component:
     """Refuse data (clients retry) before the kernel kills the process.
 
-    Three quarters of the container, a quarter of that for spikes (1024/256 MiB in 1365 MiB). The rest is
-    what the process needs beyond its heap.
+    The limit is three quarters of the container's memory, a quarter of it for spikes (1024 and 256 MiB of 1366).
+    The process needs the rest in addition to its heap.
     """
     limit = context.memory_mib * 3 // 4
     return {"check_interval": "1s", "limit_mib": limit, "spike_limit_mib": limit // 4}
@@ -80,8 +80,8 @@ def memory_limiter(context: ConfigContext) -> Component:
 def filter_probes(_: ConfigContext) -> Component:
     """Drop the request spans of health routes, which only probes call.
 
-    A filter sees one span at a time: it can take out a whole trace only if it knows each span of it. So the
-    deep probe (`GET /v1/agents/`, a route of clients too) is not for a filter; the server must not trace it.
+    A filter sees one span at a time, so it can drop a trace only if it recognises each of its spans. It cannot
+    drop the deep health probe (`GET /v1/agents/`, which clients call too); the server must not trace that one.
     """
     return {
         "error_mode": "ignore",
@@ -90,17 +90,18 @@ def filter_probes(_: ConfigContext) -> Component:
 
 
 def resource(context: ConfigContext) -> Component:
-    """Say on every signal which stack it is from, in the same words."""
-    said = {"deployment.environment": context.environment, "device.id": context.device_id}
+    """Name the stack on every signal, with the same attributes."""
+    stack = {"deployment.environment": context.environment, "device.id": context.device_id}
     return {
-        "attributes": [{"key": key, "value": value, "action": "upsert"} for key, value in said.items() if value]
+        "attributes": [{"key": key, "value": value, "action": "upsert"} for key, value in stack.items() if value]
     }
 
 
 def transform_names(_: ConfigContext) -> Component:
-    """Say method and status of requests also by the names that Datadog knows.
+    """Copy method and status of requests to the attribute names that Datadog uses.
 
-    The seed asked its exporter for that by `span_name_remappings`, which renames operations, not attributes.
+    Upstream's original configuration used the exporter's `span_name_remappings`, which renames operations, not
+    attributes.
     """
     names = {"http.method": "http.request.method", "http.status_code": "http.response.status_code"}
     statements = [
@@ -111,7 +112,7 @@ def transform_names(_: ConfigContext) -> Component:
 
 
 def batch(context: ConfigContext) -> Component:
-    """Gather signals into batches of the profile's size."""
+    """Batch signals by the profile's size and time."""
     return {
         "timeout": f"{context.profile.batch.seconds}s",
         "send_batch_size": context.profile.batch.items,
@@ -119,28 +120,28 @@ def batch(context: ConfigContext) -> Component:
 
 
 def batch_datadog(_: ConfigContext) -> Component:
-    """Gather for Datadog's own exporter: statistics are made for 10 seconds, and large requests are refused."""
+    """Batch for Datadog's own exporter: its statistics cover 10 seconds, and Datadog refuses large requests."""
     return {"timeout": "10s", "send_batch_size": 100, "send_batch_max_size": 1000}
 
 
 def file(name: str) -> Callable[[ConfigContext], Component]:
-    """Write JSON lines to a file in the place's data directory: 100 MB each, 5 old ones, at most 7 days."""
+    """Return the exporter that writes JSON lines to files: 100 MB each, 5 rotated ones, at most 7 days."""
 
     def component(context: ConfigContext) -> Component:
-        made = {"create_directory": True} if context.version.has(Feature.FILE_CREATE_DIRECTORY) else {}
+        directory = {"create_directory": True} if context.version.has(Feature.FILE_CREATE_DIRECTORY) else {}
         rotation = {"max_megabytes": 100, "max_days": 7, "max_backups": 5}
-        return {"path": f"{context.layout.data_directory}/{name}", **made, "rotation": rotation}
+        return {"path": f"{context.layout.data_directory}/{name}", **directory, "rotation": rotation}
 
     return component
 
 
 def health_check(context: ConfigContext) -> Component:
-    """Answer health checks; recent versions listen on localhost only unless told otherwise."""
+    """Answer health checks; recent versions listen on localhost unless an endpoint is set."""
     return {"endpoint": f"{context.layout.address}:{context.layout.health_port}"}
 
 
 def telemetry(context: ConfigContext) -> Component:
-    """Give the collector's own logs and metrics; `without_…` keeps metric names equal across versions."""
+    """Return the collector's own telemetry; `without_…` keeps metric names equal across versions."""
     metrics: Component = {"level": "normal"}
     layout = context.layout
     if context.version.has(Feature.METRICS_READERS):
@@ -159,8 +160,9 @@ def telemetry(context: ConfigContext) -> Component:
 
 _SIGNALS = ("traces", "metrics", "logs")
 
-# A name that owns a queue or offsets on disk must never change: the new one would not find what the old one left.
-# So `filelog` and `otlp` keep the names that all versions know; recent ones warn at their start that they are old.
+# The name of a component with a queue or offsets on disk must never change: under a new name it would not find
+# them. So `filelog` and `otlp` keep the names that all versions know; recent versions warn at start that these are
+# deprecated.
 COMPONENTS: Mapping[str, Mapping[str, Callable[[ConfigContext], Component]]] = MappingProxyType(
     {
         "extensions": {

@@ -1,4 +1,4 @@
-"""From a profile to a whole configuration, and from that to the text that the collector reads."""
+"""Composes the configuration of a profile, and renders it as the YAML that the collector reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from otel.config_context import (
 )
 from otel.errors import ConfigurationError
 from otel.listen_layout import CONTAINER, ListenLayout
-from otel.pipelines import queues, routes
+from otel.pipelines import collector_pipelines, queues
 from otel.profiles import Profile
 from otel.versions import DEFAULT_VERSION, CollectorVersion
 
@@ -42,11 +42,13 @@ def compose(
     layout: ListenLayout = CONTAINER,
     receiver_security: ReceiverSecurity | None = None,
 ) -> dict[str, Any]:
-    """Give the configuration of `profile` as a mapping, for `render`.
+    """Return the configuration of `profile` as a mapping, for `render`.
 
-    `level` is the collector's own log level (at `error` it hides that an export failed and is tried
-    again), `memory_mib` the memory limit of its container; `ConfigContext` says what the others mean. What
-    cannot work raises ConfigurationError.
+    `level` is the collector's own log level (`error` hides exports that fail and are retried); `memory_mib` is the
+    memory limit of its container; `ConfigContext` describes the other arguments.
+
+    Raises:
+        ConfigurationError: when a collector could not run with these arguments.
     """
     if level not in LEVELS:
         raise ConfigurationError(f"unknown log level {level!r}: one of {', '.join(LEVELS)}")
@@ -70,18 +72,18 @@ def compose(
         layout=layout,
         receiver_security=receiver_security or ReceiverSecurity(),
     )
-    _refuse_a_backlog_that_does_not_fit(context)
-    made = routes(context)
+    _check_queue_budget(context)
+    declared = collector_pipelines(context)
     pipelines = {
         pipeline.signal: {
-            "receivers": _received(pipeline.receivers, context),
+            "receivers": _receivers(pipeline.receivers, context),
             "processors": list(pipeline.processors),
             "exporters": list(pipeline.exporters),
         }
-        for pipeline in made
+        for pipeline in declared
     }
-    if len(pipelines) != len(made):
-        raise ConfigurationError(f"profile {profile.name} has two pipelines of one name")
+    if len(pipelines) != len(declared):
+        raise ConfigurationError(f"profile {profile.name} has two pipelines of the same name")
     used = {
         kind: [name for pipeline in pipelines.values() for name in pipeline[kind]]
         for kind in ("receivers", "processors", "exporters")
@@ -91,8 +93,8 @@ def compose(
     for kind in ("receivers", "exporters"):
         used[kind] = [name for name in used[kind] if name not in connectors]
     extensions = [*profile.extensions, *([TOKEN_EXTENSION] if context.receiver_security.token else [])]
-    parts = {"extensions": extensions} | used | ({"connectors": connectors} if connectors else {})
-    return {kind: _section(kind, names, context) for kind, names in parts.items()} | {
+    sections = {"extensions": extensions} | used | ({"connectors": connectors} if connectors else {})
+    return {kind: _section(kind, names, context) for kind, names in sections.items()} | {
         "service": {
             "extensions": extensions,
             "telemetry": telemetry(context),
@@ -101,51 +103,51 @@ def compose(
     }
 
 
-def _received(receivers: Iterable[str], context: ConfigContext) -> list[str]:
-    """Give those from outside the servers' pipelines, and leave out a reader of logs that has none to read."""
-    beside = {"otlp": ["otlp", "otlp/outside"]} if context.receiver_security.token else {}
+def _receivers(receivers: Iterable[str], context: ConfigContext) -> list[str]:
+    """Add the receiver for outside clients, and remove the log reader where there are no log folders."""
+    replaced = {"otlp": ["otlp", "otlp/outside"]} if context.receiver_security.token else {}
     if not context.log_directories:
-        beside["filelog/letta"] = []
-    return [one for name in receivers for one in beside.get(name, [name])]
+        replaced["filelog/letta"] = []
+    return [receiver for name in receivers for receiver in replaced.get(name, [name])]
 
 
-def _refuse_a_backlog_that_does_not_fit(context: ConfigContext) -> None:
-    queue_budget = context.queue_budget
-    needed = queue_budget.needed_bytes(queues(context.profile))
-    if needed > queue_budget.disk_bytes:
+def _check_queue_budget(context: ConfigContext) -> None:
+    budget = context.queue_budget
+    needed = budget.needed_bytes(queues(context.profile))
+    if needed > budget.disk_bytes:
         raise ConfigurationError(
             f"the queues of profile {context.profile.name} need {needed} bytes of disk for"
-            f" {queue_budget.outage_seconds} s at {queue_budget.spans_per_second} spans/s"
-            f" of {queue_budget.span_bytes} bytes; the budget is {queue_budget.disk_bytes}"
+            f" {budget.outage_seconds} s at {budget.spans_per_second} spans/s"
+            f" of {budget.span_bytes} bytes; the budget is {budget.disk_bytes}"
         )
 
 
 def _section(kind: str, names: Iterable[str], context: ConfigContext) -> dict[str, Component]:
     known = COMPONENTS[kind]
-    asked = tuple(dict.fromkeys(names))
-    if unknown := [name for name in asked if name not in known]:
+    distinct = tuple(dict.fromkeys(names))
+    if unknown := [name for name in distinct if name not in known]:
         raise ConfigurationError(
             f"profile {context.profile.name} names unknown {kind}: {', '.join(unknown)}"
             f" (known: {', '.join(known)})"
         )
-    return {name: known[name](context) for name in asked}
+    return {name: known[name](context) for name in distinct}
 
 
 def render(config: Mapping[str, Any]) -> str:
-    """Give `config` as YAML, in the order it was composed in.
+    """Return `config` as YAML, in the order in which it was composed.
 
-    The collector expands `$` in every value, so a literal one is doubled; only a Reference is left alone.
+    The collector expands `$` in every value, so a literal one is doubled; a Reference is written unchanged.
     """
     return yaml.dump(_escaped(config), Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
 
 
 def go_memory_limit(memory_mib: int) -> str:
-    """GOMEMLIMIT of a collector with `memory_mib`: above the limiter's limit, below the kernel's."""
+    """Return GOMEMLIMIT for a collector with `memory_mib`: between the memory limiter's limit and the kernel's."""
     return f"{memory_mib * 4 // 5}MiB"
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists indented below their key, and equal lists written out instead of as anchors, for readers."""
+    """For readability: indents lists below their key, and writes equal lists in full instead of as anchors."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)

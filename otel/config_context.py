@@ -1,4 +1,4 @@
-"""What a configuration is made for: version, size, destinations. Every fragment gets the same Situation."""
+"""What a configuration depends on: version, size, destinations. Every component gets the same ConfigContext."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Component = dict[str, Any]
 
 
 class Reference(str):
-    """Text that the collector itself is to expand (`${file:/run/secrets/…}`), and so is rendered as it is."""
+    """Text that the collector itself expands (`${file:/run/secrets/…}`), so it is rendered unchanged."""
 
     __slots__ = ()
 
 
 class Redaction(StrEnum):
-    """What is taken out of traces and logs before they leave the collector."""
+    """What is removed from traces and logs before they leave the collector."""
 
     NOTHING = "nothing"
     KEYS = "keys"
-    """Values that look like credentials, and attributes whose names say that they are."""
+    """Values that look like credentials, and attributes with names of credentials."""
     CONTENT = "content"
-    """Also what people and models wrote: request bodies, arguments of methods, arguments and results of tools."""
+    """Also what users and models wrote: request bodies, method arguments, arguments and results of tools."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,7 @@ class ClickHouse:
         # Version 0.96 writes it into its statements without quotes.
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.database):
             raise ConfigurationError(
-                "ClickHouse's database must be letters, digits and _, not starting with a digit"
+                "ClickHouse's database must consist of letters, digits and _, and not start with a digit"
             )
         if not self.username:
             raise ConfigurationError("ClickHouse's username must not be empty")
@@ -70,7 +70,7 @@ class Datadog:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SigNoz:
-    """SigNoz' OTLP endpoint (`https://host:443`); its ingestion key is the secret `otel.SIGNOZ_INGESTION_KEY`."""
+    """SigNoz's OTLP endpoint (`https://host:443`); its ingestion key is the secret `otel.SIGNOZ_INGESTION_KEY`."""
 
     endpoint: str
 
@@ -79,7 +79,7 @@ class SigNoz:
 
     @property
     def address(self) -> str:
-        """Host and port, as gRPC wants them."""
+        """Host and port, the form that gRPC expects."""
         _, host, port = _address(self.endpoint, "SigNoz", {"http": 4317, "https": 443})
         return f"{host}:{port}"
 
@@ -91,7 +91,7 @@ class SigNoz:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Destinations:
-    """Where signals go, apart from files. None of it is secret: keys and passwords come from files."""
+    """Where signals are sent, apart from files. Not secret: keys and passwords are read from files."""
 
     clickhouse: ClickHouse | None = None
     datadog: Datadog | None = None
@@ -102,9 +102,9 @@ class Destinations:
 class QueueBudget:
     """How much is kept on disk while a backend does not answer.
 
-    For spans, rate x size x time; logs and metrics get a quarter of that each, because a server makes far fewer
-    of them. Each exporter has a queue for each of its signals. `disk_bytes` is the budget of one collector's
-    queue volume; what the queues may hold, with what their files add to it, must fit.
+    For spans, rate x size x time; for logs and metrics a quarter of that each, because a server sends far fewer of
+    them. Each exporter has a queue for each of its signals. `disk_bytes` is the size of one collector's queue
+    volume; full queues, with the overhead of their files, must fit into it.
     """
 
     spans_per_second: int = 1_000
@@ -115,31 +115,31 @@ class QueueBudget:
     def __post_init__(self) -> None:
         for name in ("spans_per_second", "span_bytes", "outage_seconds", "disk_bytes"):
             if getattr(self, name) < 1:
-                raise ConfigurationError(f"a backlog's {name} must be at least 1")
+                raise ConfigurationError(f"a queue budget's {name} must be at least 1")
 
     def queue_bytes(self, signal: str) -> int:
-        """What one exporter's queue for `signal` may hold."""
+        """Return the size of one exporter's queue for `signal`."""
         spans = self.spans_per_second * self.span_bytes * self.outage_seconds
         return spans if signal == "traces" else max(1, spans // 4)
 
     def needed_bytes(self, queues: tuple[str, ...]) -> int:
-        """The disk that full queues for these signals (one for each exporter) take, with their files' overhead."""
+        """Return the disk space of full queues for these signals, one per exporter, with their files' overhead."""
         return sum(self.queue_bytes(signal) for signal in queues) * 14 // 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceiverSecurity:
-    """What clients must do to be heard."""
+    """What receivers require of clients."""
 
     tls: bool = False
-    """All of them speak TLS; the certificate is in the place's folder of certificates."""
+    """TLS, of all clients; the certificate is in `ListenLayout.certificates_directory`."""
     token: bool = False
-    """Those from outside, who have receivers of their own, show the secret `otel.OTLP_TOKEN`."""
+    """The secret `otel.OTLP_TOKEN`, of outside clients, which have receivers of their own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConfigContext:
-    """What a fragment may depend on."""
+    """What the configuration of a component may depend on."""
 
     profile: Profile
     version: CollectorVersion
@@ -148,9 +148,9 @@ class ConfigContext:
     """The container's memory limit."""
     destinations: Destinations = field(default_factory=Destinations)
     environment: str | None = None
-    """Name of the environment on every signal; none leaves what the senders say."""
+    """Name of the environment, set on every signal; None keeps what senders set."""
     device_id: str | None = None
-    """Stable id of the stack on every signal; senders' own change with their containers."""
+    """Stable id of the stack, set on every signal; the ids that senders set change with their containers."""
     redaction: Redaction = Redaction.KEYS
     queue_budget: QueueBudget = field(default_factory=QueueBudget)
     log_directories: tuple[str, ...] = ("*",)
@@ -160,19 +160,21 @@ class ConfigContext:
 
 
 def _address(endpoint: str, what: str, ports: dict[str, int]) -> tuple[str, str, int]:
-    """Take an endpoint apart; nothing but scheme, host and port is allowed. Give the port that is meant.
+    """Return scheme, host and port of an endpoint, which must not contain anything else; `ports` has the defaults.
 
-    What is refused is not repeated: a password may have come into it.
+    Errors do not repeat the endpoint: it may contain a password.
     """
     schemes = " or ".join(f"{scheme}://" for scheme in ports)
     try:
         parts = urlsplit(endpoint)
         hostname, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ConfigurationError(f"{what}'s endpoint is not an address") from None
+        raise ConfigurationError(f"{what}'s endpoint is not a URL") from None
     if parts.scheme not in ports or not re.fullmatch(r"[A-Za-z0-9._:-]+", hostname):
         raise ConfigurationError(f"{what}'s endpoint must start with {schemes} and name a host")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigurationError(f"{what}'s endpoint must be scheme, host and port, without path and password")
+        raise ConfigurationError(
+            f"{what}'s endpoint must consist of scheme, host and port, without path and password"
+        )
     host = f"[{hostname}]" if ":" in hostname else hostname
     return parts.scheme, host, port or ports[parts.scheme]

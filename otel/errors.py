@@ -1,7 +1,7 @@
-"""What goes wrong before a collector runs."""
+"""Errors in composing a configuration."""
 
 from __future__ import annotations
 
 
 class ConfigurationError(ValueError):
-    """A configuration that cannot be composed; the message says what was asked for and what there is."""
+    """A configuration that cannot be composed; the message says what was requested and what is supported."""

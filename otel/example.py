@@ -1,4 +1,4 @@
-"""An example of each profile: what the golden files show, and what tests give to real collectors."""
+"""An example of each profile: shown by the golden files, and validated by real collectors in tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DESTINATIONS = Destinations(
 
 
 def example(profile: Profile, *, version: str, layout: ListenLayout = CONTAINER) -> str:
-    """Give the text of the configuration of `profile` with everything that it can do switched on."""
+    """Return the YAML text of `profile` with every option enabled."""
     config = compose(
         profile,
         version=version,

@@ -1,7 +1,6 @@
-"""Exporters over a network, with their queues: what was acknowledged to a sender survives until it is delivered.
+"""Exporters over a network, with queues on disk: what a sender got acknowledged is kept until it is delivered.
 
-Each signal has an exporter of its own, because a queue's limit belongs to the exporter and spans need most of
-the disk.
+Each signal has an exporter of its own, because a queue's limit is set per exporter, and spans need most of it.
 """
 
 from __future__ import annotations
@@ -13,25 +12,29 @@ from otel.versions import Feature
 
 STORAGE = "file_storage"
 
-# Receivers refuse large requests: gRPC's usual limit is 4 MiB, Datadog's for traces 3.2 MB.
-_LARGEST_REQUEST = 3_000_000
-_WORTH_A_REQUEST = 1_000_000
+# Backends refuse larger requests: gRPC's default limit is 4 MiB, Datadog's for traces 3.2 MB.
+_MAX_REQUEST_BYTES = 3_000_000
+_MIN_REQUEST_BYTES = 1_000_000
+_CONSUMERS = 4
+"""How many requests of one queue are in flight at a time."""
+
+_BATCH_BY_BYTES: Component = {"sizer": "bytes", "min_size": _MIN_REQUEST_BYTES, "max_size": _MAX_REQUEST_BYTES}
 
 
 def file_storage(context: ConfigContext) -> Component:
     """Keep queues and offsets on disk. Every write is flushed, so that a power cut loses none.
 
-    A damaged file is put aside where the version can do that; otherwise it stops the start until somebody removes
-    it. The file shrinks only by compaction.
+    A damaged file is moved aside where the version supports that; otherwise the collector does not start until the
+    operator removes it. The file shrinks only by compaction.
     """
-    made: Component = {}
+    optional: Component = {}
     if context.version.has(Feature.STORAGE_CREATE_DIRECTORY):
-        made["create_directory"] = True
+        optional["create_directory"] = True
     if context.version.has(Feature.STORAGE_RECREATE):
-        made["recreate"] = True
+        optional["recreate"] = True
     return {
         "directory": context.layout.queue_directory,
-        **made,
+        **optional,
         "timeout": "10s",
         "fsync": True,
         "compaction": {"on_rebound": True, "directory": context.layout.queue_directory},
@@ -39,7 +42,7 @@ def file_storage(context: ConfigContext) -> Component:
 
 
 def clickhouse(context: ConfigContext, signal: str) -> Component:
-    """Insert over HTTP into tables that exist (`otel.clickhouse`), in batches of the profile's size."""
+    """Insert over HTTP into existing tables (`otel.clickhouse`), in batches of the profile's size."""
     target = context.destinations.clickhouse
     if target is None:
         raise _missing(context, "ClickHouse's endpoint")
@@ -52,28 +55,30 @@ def clickhouse(context: ConfigContext, signal: str) -> Component:
     if context.version.has(Feature.CLICKHOUSE_SCHEMA_SWITCH):
         component["create_schema"] = False
     if context.version.has(Feature.CLICKHOUSE_ASYNC_SWITCH):
-        # A part for each insert is what batches are sized for; gathered by the server, an insert is acknowledged
+        # Batches are large enough for one part per insert, and ClickHouse acknowledges an asynchronous insert
         # before it is on disk.
         component["async_insert"] = False
     batch = context.profile.batch
     return {
         **component,
         "timeout": "10s",
-        **_delivery(context, signal, {"sizer": "items", "min_size": batch.items, "max_size": 2 * batch.items}),
+        **_queue_and_retry(
+            context, signal, {"sizer": "items", "min_size": batch.items, "max_size": 2 * batch.items}
+        ),
     }
 
 
 def signoz(context: ConfigContext, signal: str) -> Component:
-    """Send OTLP over gRPC with SigNoz' key."""
+    """Send OTLP over gRPC with SigNoz's ingestion key."""
     target = context.destinations.signoz
     if target is None:
-        raise _missing(context, "SigNoz' endpoint")
+        raise _missing(context, "SigNoz's endpoint")
     return {
         "endpoint": target.address,
         **({"tls": {"insecure": True}} if target.plain else {}),
         "headers": {"signoz-ingestion-key": reference(SIGNOZ_INGESTION_KEY, context.layout)},
         "timeout": "10s",
-        **_delivery(context, signal, _BY_BYTES),
+        **_queue_and_retry(context, signal, _BATCH_BY_BYTES),
     }
 
 
@@ -83,49 +88,43 @@ def datadog_over_otlp(context: ConfigContext, signal: str) -> Component:
         "endpoint": f"https://otlp.{_datadog_site(context)}",
         "headers": {"dd-api-key": reference(DATADOG_API_KEY, context.layout)},
         "timeout": "10s",
-        **_delivery(context, signal, _BY_BYTES),
+        **_queue_and_retry(context, signal, _BATCH_BY_BYTES),
     }
 
 
 def datadog(context: ConfigContext, signal: str) -> Component:
-    """Send with Datadog's own exporter. Its traces are never tried again, whatever is written here."""
+    """Send with Datadog's own exporter, which never retries traces, whatever is configured."""
     return {
         "api": {"site": _datadog_site(context), "key": reference(DATADOG_API_KEY, context.layout)},
-        # A collector in a container is no host of theirs.
+        # Datadog would count the collector's container as a host.
         "host_metadata": {"enabled": False},
         **(_datadog_traces(context) if signal == "traces" else {}),
-        **_delivery(context, signal, _BY_BYTES),
+        **_queue_and_retry(context, signal, _BATCH_BY_BYTES),
     }
 
 
 def datadog_connector(context: ConfigContext) -> Component:
-    """Count spans for Datadog under the names that the exporter gives them."""
+    """Compute Datadog's statistics of spans, under the same names as in the exporter."""
     return _datadog_traces(context)
 
 
 def _datadog_traces(context: ConfigContext) -> Component:
     return {
         "traces": {
-            # As in the seed: Datadog shows a span under its own name.
+            # As in upstream's original configuration: Datadog shows a span under its own name.
             "span_name_as_resource_name": True,
-            # What does not fit is dropped, which without a buffer is most of a batch: it is taken apart by the
-            # senders' requests, and may have as many of them as spans.
+            # What does not fit into the buffer is dropped; without one that is most of a batch, because a batch is
+            # split by the senders' requests and may contain as many of those as spans.
             "trace_buffer": _CONSUMERS * context.profile.batch.items,
         }
     }
 
 
-_CONSUMERS = 4
-"""How many requests of a queue are on their way at a time."""
+def _queue_and_retry(context: ConfigContext, signal: str, batch: Component) -> Component:
+    """Return queue and retry settings: kept on disk, retried until it succeeds, batched when it leaves the queue.
 
-_BY_BYTES: Component = {"sizer": "bytes", "min_size": _WORTH_A_REQUEST, "max_size": _LARGEST_REQUEST}
-
-
-def _delivery(context: ConfigContext, signal: str, batch: Component) -> Component:
-    """Give queue and retry: kept on disk, tried again until it succeeds, batched as it leaves the queue.
-
-    Where the version cannot batch there, a processor does before the queue, and the queue counts requests: as many
-    as hold the bytes, or as one batch after the other makes in the time, whichever is more.
+    Where the version cannot batch there, a processor batches before the queue, and the queue's limit is a number
+    of requests: as many as hold the bytes, or one per batch time of the outage, whichever is more.
     """
     queue_budget = context.queue_budget
     size = queue_budget.queue_bytes(signal)
@@ -142,7 +141,7 @@ def _delivery(context: ConfigContext, signal: str, batch: Component) -> Componen
             "enabled": True,
             "initial_interval": "5s",
             "max_interval": "30s",
-            # Never give up: what cannot be delivered stays, and the queue's size raises the alarm.
+            # Never give up: what cannot be delivered stays in the queue, and an alert fires on the queue's size.
             "max_elapsed_time": "0s",
         },
     }

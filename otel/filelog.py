@@ -1,7 +1,7 @@
-"""Reads the server's log files: JSON, one object a line, made into records with time, severity and trace.
+"""Reads the server's log files: one JSON object per line, turned into records with time, severity and trace.
 
 The server writes the ids of trace and span as decimal numbers in text (`dd.trace_id`, 128 bit, and `dd.span_id`,
-64 bit); OTLP wants hexadecimal. No parser of the collector converts 128 bits, but its expressions can.
+64 bit); OTLP uses hexadecimal. None of the collector's parsers converts 128 bits, but its expressions can.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from otel.config_context import Component, ConfigContext
 from otel.versions import Feature
 
 SERVICE_NAME = "letta-server"
-"""What the server calls itself in its traces; log lines from its files get the same."""
+"""The service name in the server's traces; log lines from its files get the same."""
 
 
 def filelog(context: ConfigContext) -> Component:
-    """Read one folder for each replica. Offsets are stored, so a restart neither repeats nor skips lines.
+    """Read one folder per replica. Offsets are stored, so a restart neither repeats nor skips lines.
 
-    Rotated files are read, too (they are known by their first bytes, not by name), because a server may rotate
-    while the collector is down. A line that is not JSON is passed on as it is.
+    Rotated files are read too (they are identified by their first bytes, not by name), because a server may rotate
+    while the collector is down. A line that is not JSON is passed on unchanged.
     """
     quiet = "send_quiet" if context.version.has(Feature.QUIET_OPERATORS) else "send"
     return {
@@ -37,7 +37,7 @@ def filelog(context: ConfigContext) -> Component:
 
 
 def _hexadecimal(field: str, digits: int) -> str:
-    """Give an expression that converts decimal text in `field` to so many hexadecimal digits (a multiple of 8).
+    """Return an expression that converts decimal text in `field` to `digits` hexadecimal digits (a multiple of 8).
 
     The number is carried in limbs of 32 bits, the lowest first. For each group of 8 decimal digits, every limb is
     multiplied by 100,000,000 and takes the carry of the one below; nothing exceeds 63 bits.
@@ -67,8 +67,8 @@ _IN_A_SPAN = f'({_TRACE} ?? "") matches "^[0-9]{{1,39}}$" and ({_SPAN} ?? "") ma
 
 
 def _move(source: str, target: str) -> Component:
-    there = source.replace(".exception.", ".exception?.")
-    return {"type": "move", "if": f"{there} != nil", "from": source, "to": target}
+    present = source.replace(".exception.", ".exception?.")
+    return {"type": "move", "if": f"{present} != nil", "from": source, "to": target}
 
 
 def _remove(field: str) -> Component:
@@ -99,12 +99,12 @@ _OPERATORS: tuple[Component, ...] = (
         "trace_id": {"parse_from": _TRACE_HEX},
         "span_id": {"parse_from": _SPAN_HEX},
     },
-    # Flat, so that redaction reaches it, and with the names that OpenTelemetry gives them.
+    # Flat, so that redaction reaches them, and with OpenTelemetry's attribute names.
     _move("attributes.exception.type", 'attributes["exception.type"]'),
     _move("attributes.exception.message", 'attributes["exception.message"]'),
     _move("attributes.exception.stacktrace", 'attributes["exception.stacktrace"]'),
     _move("attributes.message", "body"),
-    # What has become part of the record.
+    # These have become fields of the record.
     *map(
         _remove,
         (_TRACE_HEX, _SPAN_HEX, _TRACE, _SPAN, "attributes.exception", "attributes.timestamp", "attributes.level"),

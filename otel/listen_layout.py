@@ -1,4 +1,4 @@
-"""Where a collector runs: addresses that it listens on, and where its files lie."""
+"""The addresses that a collector listens on, and the folders of its files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from otel.errors import ConfigurationError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListenLayout:
-    """Addresses and folders; the defaults are those of the container.
+    """Addresses and folders; the defaults are those in a container.
 
-    In a container every interface is listened on, because the container's networks decide who reaches it.
+    There it listens on every interface, because the container's networks control access.
     """
 
     address: str = "0.0.0.0"  # noqa: S104 - see above
@@ -21,14 +21,14 @@ class ListenLayout:
     metrics_port: int = 8888
     outside_grpc_port: int = 4327
     outside_http_port: int = 4328
-    """For clients that have to show a token."""
+    """For clients that must send a token."""
     data_directory: str = "/var/lib/otelcol"
-    """What the file exporters write; `queue_directory` lies below it."""
+    """Output of the file exporters; contains `queue_directory`."""
     secrets_directory: str = "/run/secrets/otelcol"
     certificates_directory: str = "/var/lib/certificates"
-    """`server.pem` and `server-key.pem`, which may be replaced at any time."""
+    """Contains `server.pem` and `server-key.pem`, which may be replaced at any time."""
     log_directory: str = "/var/log/letta"
-    """A folder for each server replica, with its log files."""
+    """Contains one folder per server replica, with its log files."""
 
     def __post_init__(self) -> None:
         for folder in (
@@ -37,15 +37,15 @@ class ListenLayout:
             self.certificates_directory,
             self.log_directory,
         ):
-            # The collector expands `$` and braces in references to files, and globs in paths of logs.
+            # The collector expands `$` and braces in file references, and globs in log paths.
             if not folder.startswith("/") or any(character in folder for character in "${}*?[]\\\n"):
                 raise ConfigurationError(
-                    f"a collector's folder must be an absolute path of usual characters: {folder!r} is not"
+                    f"a collector's folder must be an absolute path without any of ${{}}*?[]\\: {folder!r} is not"
                 )
 
     @property
     def queue_directory(self) -> str:
-        """Queues of exporters and offsets of logs: what must outlive the process."""
+        """Exporters' queues and log files' offsets, which must outlive the process."""
         return f"{self.data_directory}/queue"
 
 

@@ -1,4 +1,4 @@
-"""From a profile's pipelines to the collector's: exporters of each signal, batching, and the ways to Datadog."""
+"""Turns a profile's pipelines into the collector's: one exporter per signal, batching, and routing to Datadog."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ NETWORK = ("clickhouse", "datadog", "otlp/signoz")
 """Exporters of a profile that have queues."""
 
 
-def routes(context: ConfigContext) -> tuple[Pipeline, ...]:
-    """Give the pipelines as the collector runs them."""
-    made: list[Pipeline] = []
-    for pipeline in context.profile.pipelines:
-        asked = replace(pipeline, processors=_processors(pipeline, context))
+def collector_pipelines(context: ConfigContext) -> tuple[Pipeline, ...]:
+    """Return the pipelines as the collector runs them."""
+    pipelines: list[Pipeline] = []
+    for declared in context.profile.pipelines:
+        pipeline = replace(declared, processors=_processors(declared, context))
         if "datadog" not in pipeline.exporters or context.version.has(Feature.DATADOG_OVER_OTLP):
-            made.append(_exported(asked, context))
+            pipelines.append(_with_signal_exporters(pipeline, context))
         else:
-            made.extend(_to_datadogs_own_exporter(asked, context))
-    return tuple(made)
+            pipelines.extend(_split_off_datadog(pipeline, context))
+    return tuple(pipelines)
 
 
 def queues(profile: Profile) -> tuple[str, ...]:
-    """Give the signal of each queue on disk: one for each network exporter of each pipeline."""
+    """Return the signal of each queue on disk: one for each network exporter of each pipeline."""
     return tuple(
         pipeline.signal for pipeline in profile.pipelines for exporter in pipeline.exporters if exporter in NETWORK
     )
 
 
 def _processors(pipeline: Pipeline, context: ConfigContext) -> tuple[str, ...]:
-    """Leave out what would do nothing."""
+    """Return the processors of a pipeline without those that would do nothing."""
     idle = set()
     if not (context.environment or context.device_id):
         idle.add("resource")
@@ -41,22 +41,22 @@ def _processors(pipeline: Pipeline, context: ConfigContext) -> tuple[str, ...]:
     return tuple(name for name in pipeline.processors if name not in idle)
 
 
-def _exported(pipeline: Pipeline, context: ConfigContext) -> Pipeline:
-    """Name the signal's own exporters, and batch before them unless they batch from their queues.
+def _with_signal_exporters(pipeline: Pipeline, context: ConfigContext) -> Pipeline:
+    """Use the signal's own exporters, and a batch processor unless they batch from their queues.
 
-    A batch in a processor has been acknowledged and is only in memory. So it is used for files, which lose what
-    they have not written anyway, and where the version has nothing better.
+    The signals in a batch processor have been acknowledged and are only in memory. So it is used for files, which
+    lose unwritten signals anyway, and with versions that cannot batch from the queue.
     """
     network = any(exporter in NETWORK for exporter in pipeline.exporters)
-    batched = () if network and context.version.has(Feature.QUEUE_BATCH) else ("batch",)
+    batch = () if network and context.version.has(Feature.QUEUE_BATCH) else ("batch",)
     return replace(
         pipeline,
-        processors=pipeline.processors + batched,
-        exporters=tuple(_of_signal(name, pipeline.signal, context) for name in pipeline.exporters),
+        processors=pipeline.processors + batch,
+        exporters=tuple(_signal_exporter(name, pipeline.signal, context) for name in pipeline.exporters),
     )
 
 
-def _of_signal(exporter: str, signal: str, context: ConfigContext) -> str:
+def _signal_exporter(exporter: str, signal: str, context: ConfigContext) -> str:
     match exporter:
         case "clickhouse":
             return f"clickhouse/{signal}"
@@ -70,22 +70,23 @@ def _of_signal(exporter: str, signal: str, context: ConfigContext) -> str:
             return exporter
 
 
-def _to_datadogs_own_exporter(pipeline: Pipeline, context: ConfigContext) -> tuple[Pipeline, Pipeline]:
-    """Part the way to Datadog from the others: it wants smaller batches, and statistics made from all spans.
+def _split_off_datadog(pipeline: Pipeline, context: ConfigContext) -> tuple[Pipeline, Pipeline]:
+    """Return one pipeline for the other exporters and one for Datadog's own exporter.
 
-    The statistics are metrics that only Datadog understands, so they go nowhere else.
+    Datadog needs smaller batches, and statistics computed from all spans. These statistics are metrics that only
+    Datadog understands, so they are sent to Datadog alone.
     """
     others = tuple(name for name in pipeline.exporters if name != "datadog")
-    own = Pipeline(
+    datadog = Pipeline(
         signal=f"{pipeline.signal}/datadog",
         receivers=pipeline.receivers,
         processors=(*pipeline.processors, "batch/datadog"),
         exporters=(f"datadog/{pipeline.signal}",),
     )
-    rest = _exported(replace(pipeline, exporters=others), context)
+    rest = _with_signal_exporters(replace(pipeline, exporters=others), context)
     if pipeline.signal == "traces":
         rest = replace(rest, exporters=(*rest.exporters, "datadog/connector"))
-        own = replace(own, receivers=("datadog/connector",), processors=("batch/datadog",))
+        datadog = replace(datadog, receivers=("datadog/connector",), processors=("batch/datadog",))
     elif pipeline.signal == "metrics":
-        own = replace(own, receivers=(*own.receivers, "datadog/connector"))
-    return rest, own
+        datadog = replace(datadog, receivers=(*datadog.receivers, "datadog/connector"))
+    return rest, datadog

@@ -1,4 +1,4 @@
-"""The named profiles as data: which signals go where, and how they are gathered into batches."""
+"""The named profiles as data: which signals are sent where, and how they are batched."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """How long signals are gathered (seconds), and how many at most before a batch leaves early."""
+    """How long signals are collected into a batch (seconds), and the number that sends a batch early."""
 
     seconds: int
     items: int
@@ -17,8 +17,8 @@ class Batch:
 class Pipeline:
     """One pipeline: a signal (`traces`, `metrics` or `logs`; `traces/name` where there are several).
 
-    Components are named as in a collector configuration; `otel.component_configs` says what each name means.
-    Batching is not named: where it happens depends on exporters and collector version (`otel.pipelines`).
+    Components are named as in a collector configuration; `otel.component_configs` defines each of them.
+    Batching is not declared here: where it happens depends on exporters and collector version (`otel.pipelines`).
     """
 
     signal: str
@@ -29,7 +29,7 @@ class Pipeline:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """What a collector does with what it gets."""
+    """What a collector does with the signals that it receives."""
 
     name: str
     batch: Batch
@@ -45,14 +45,14 @@ class Profile:
 
     @property
     def keeps_queues(self) -> bool:
-        """Whether there is something on disk that must outlive the collector."""
+        """Whether it has queues or offsets on disk, which must outlive the collector."""
         return "file_storage" in self.extensions
 
 
 LOW_LATENCY = Batch(seconds=1, items=1024)
 HIGH_THROUGHPUT = Batch(seconds=10, items=8192)
 
-# Refuse first, then drop what nobody wants, then rewrite what is left.
+# Refuse first, then drop, then rewrite what is left.
 _TRACES = ("memory_limiter", "filter/probes", "resource", "transform/redaction")
 _METRICS = ("memory_limiter", "resource")
 _LOGS = ("memory_limiter", "resource", "transform/redaction")
@@ -71,17 +71,17 @@ def _metrics(*exporters: str) -> Pipeline:
 
 
 def _logs(*exporters: str) -> Pipeline:
-    """Logs of clients that send some, and the servers' log files: a server sends none itself."""
+    """Logs that clients send, and the servers' log files: a server itself sends no logs."""
     return Pipeline(signal="logs", receivers=("otlp", "filelog/letta"), processors=_LOGS, exporters=exporters)
 
 
 FILE_DEV = Profile(
     name="file-dev",
     batch=LOW_LATENCY,
-    # The server sends metrics wherever it sends traces: refused, they are an error in its log every minute.
+    # The server sends metrics wherever it sends traces; were they refused, it would log an error every minute.
     pipelines=(_traces("file/traces"), _metrics("file/metrics")),
 )
-# The seed's two differ in the address that they listen on, which is the container's networks' matter here.
+# Upstream's original two files differ in the listen address, which the container's networks decide here.
 FILE = replace(FILE_DEV, name="file")
 CLICKHOUSE_DEV = Profile(
     name="clickhouse-dev",

@@ -1,7 +1,7 @@
-"""Secrets of the collector: their names, how a configuration refers to them, and how their files are written.
+"""The collector's secrets: their names, references to them in a configuration, and the content of their files.
 
-A value reaches the collector only as a file, so that it is in no environment, command line or configuration. The
-collector does not take such a file as it is: it expands `$` in it, and old versions read it as YAML first.
+A value reaches the collector only as a file, so it is in no environment, command line or configuration. The
+collector does not use the content unchanged: it expands `$` in it, and old versions parse it as YAML first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OF_EXPORTER = {
 
 
 def secret_names(profile: Profile, *, token: bool = False) -> tuple[str, ...]:
-    """Names of the secret files that `profile` reads, in the place's folder of secrets.
+    """Return the names of the secret files that `profile` reads from `ListenLayout.secrets_directory`.
 
     `token` as in `ReceiverSecurity`.
     """
@@ -37,22 +37,23 @@ def secret_names(profile: Profile, *, token: bool = False) -> tuple[str, ...]:
 
 
 def reference(name: str, layout: ListenLayout) -> Reference:
-    """Text that stands for the secret in a configuration."""
+    """Return the text that refers to the secret in a configuration."""
     return Reference(f"${{file:{layout.secrets_directory}/{name}}}")
 
 
 def secret_file(value: str, *, version: str = DEFAULT_VERSION) -> str:
-    """Give the content of a file from which a collector of `version` reads exactly `value`.
+    """Return the content of a file from which a collector of `version` reads exactly `value`.
 
-    The message of an error never holds the value.
+    Raises:
+        ConfigurationError: when the value is empty or not one line; the message never contains it.
     """
     if not value:
         raise ConfigurationError("a secret must not be empty")
     if any(character in value for character in "\n\r\0"):
-        # In a header or a password it fails silently.
-        raise ConfigurationError("a secret must be one line: it holds a line break or a NUL")
+        # In a header or a password it would fail without a message.
+        raise ConfigurationError("a secret must be one line, without line breaks and NUL")
     if CollectorVersion.parse(version).has(Feature.VERBATIM_SECRETS):
         return value.replace("$", "$$")
-    # Quoted, because YAML would make a number of 0123 and a comment of ` #x`. A `$` as `${$}`, because a doubled
+    # Quoted, because YAML would read 0123 as a number and ` #x` as a comment. A `$` as `${$}`, because a doubled
     # one before `{` would still start a reference.
     return json.dumps(value.replace("$", "${$}"), ensure_ascii=False)

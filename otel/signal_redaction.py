@@ -1,8 +1,8 @@
-"""Takes credentials, and when asked what people and models wrote, out of traces and logs.
+"""Removes credentials, and optionally what users and models wrote, from traces and logs.
 
 The server puts every field of a JSON request body and most arguments of its methods into span attributes, so
-prompts and providers' keys would otherwise reach whoever can read traces. A filter of text is a second line of
-defence: it knows the forms of keys that it was told about, and no others.
+prompts and providers' keys would otherwise reach everybody who can read traces. Filtering text is a second line of
+defence: it recognises only the forms of keys that are listed here.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from otel.config_context import Component, ConfigContext, Redaction
 
 MASK = "[REDACTED]"
 
-# Each of these is tried on every attribute of every span. It begins with fixed text, which is found many times
-# faster than a choice of beginnings or either case; without its first letter that is the same for `Secret` and
-# `secret`.
+# Each of these patterns is matched against every attribute of every span. They begin with fixed text, which is
+# many times faster than alternatives or ignoring case. The first letter of a word is left out, so that one pattern
+# matches `Secret` and `secret`.
 
-# Parts of names that say that the value is a credential.
+# Parts of names whose values are credentials.
 _PAIR_NAMES = (
     *("pi[_-]?[kK](?:ey|EY)", "PI[_-]?[kK](?:ey|EY)"),
     *("ass[wW](?:or)?d", "ASS[wW](?:OR)?D"),
@@ -32,21 +32,21 @@ _KEY_FORMS = (
 _MASKED: tuple[tuple[str, str], ...] = (
     *((form, MASK) for form in _KEY_FORMS),
     *((f"({word} )[A-Za-z0-9._~+/-]{{8,}}=*", f"${{1}}{MASK}") for word in ("earer", "EARER")),
-    # Pairs in JSON, in Python's notation and in addresses.
+    # Pairs of name and value in JSON, in Python's notation and in URLs.
     *((rf"""({name}["']?\s*[:=]\s*["']?)[^"'\s,;&}}\[][^"'\s,;&}}]*""", f"${{1}}{MASK}") for name in _PAIR_NAMES),
     (r"(://[^/:@\s]+:)[^/@\s]+@", f"${{1}}{MASK}@"),
 )
 
-# Numbers of tokens are no content, and are nowhere else.
+# Token counts are not content, and are recorded nowhere else.
 _USAGE, _KEPT = 'attributes["parameter.usage"]', 'attributes["kept.usage"]'
 _SPAN_CONTENT = (
     f"set({_KEPT}, {_USAGE}) where {_USAGE} != nil",
-    # Bodies of requests, arguments of methods, what goes to models and comes from them.
+    # Request bodies, method arguments, requests to models and their responses.
     'delete_matching_keys(attributes, "^(http[.]request[.]body|parameter)[.]|^(request|response)_data$")',
     f"set({_USAGE}, {_KEPT}) where {_KEPT} != nil",
     'delete_key(attributes, "kept.usage")',
 )
-# The server records arguments and results of tools as events named after the tool, and models' as these.
+# Events hold the arguments and results of tools, named after the tool, and those of models, with these names.
 _EVENT_CONTENT = (
     'delete_matching_keys(attributes, ".*")'
     ' where IsMatch(name, "^((start|finish)_.+_execution|llm_(request_sent|response_received))$")'
@@ -54,7 +54,7 @@ _EVENT_CONTENT = (
 
 
 def transform(context: ConfigContext) -> Component:
-    """Remove and mask in this order: what is removed needs no masking."""
+    """Remove first, then mask what is left."""
     content = context.redaction is Redaction.CONTENT
     named = [f'delete_matching_keys(attributes, "{name}")' for name in _NAMES]
     span = [*_SPAN_CONTENT, *named] if content else named
@@ -66,7 +66,7 @@ def transform(context: ConfigContext) -> Component:
     bodies = [f"replace_pattern(body, {_quoted(pattern)}, {_quoted(mask)})" for pattern, mask in _MASKED]
     status = [f"replace_pattern(status.message, {_quoted(pattern)}, {_quoted(mask)})" for pattern, mask in _MASKED]
     return {
-        # A statement that fails on one record must not lose it.
+        # A record on which a statement fails must not be lost.
         "error_mode": "ignore",
         "trace_statements": [
             {"context": "span", "statements": [*span, *masks, *status]},
@@ -77,5 +77,5 @@ def transform(context: ConfigContext) -> Component:
 
 
 def _quoted(text: str) -> str:
-    """A string of the transformation language."""
+    """Return a string literal of OTTL, the language of these statements."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

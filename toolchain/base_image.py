@@ -1,4 +1,4 @@
-"""The Debian base image: pulled where a registry answers, bootstrapped from Debian's packages elsewhere."""
+"""The Debian base image: pulled where a registry is reachable, otherwise bootstrapped from Debian's packages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from toolchain import system_packages
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 
@@ -26,27 +26,27 @@ _SLOW_SECONDS = 600
 
 
 class Images(Protocol):
-    """What is asked of the engine."""
+    """The engine's images, as far as this module uses them."""
 
     def present(self, name: str) -> bool:
         """Whether there is an image of this name."""
 
     def pull(self, repository: str, tag: str) -> str:
-        """Pull an image and give its name with digest; PullError when that fails."""
+        """Pull an image and return its name with digest. Raises PullError."""
 
     def tag(self, source: str, repository: str, tag: str) -> None:
-        """Give an image another name."""
+        """Add a name to an image."""
 
     def load(self, tarball: Path, repository: str, tag: str, labels: Mapping[str, str]) -> None:
-        """Make an image of a file tree."""
+        """Create an image from a tarball of its file tree."""
 
 
 class PullError(Exception):
-    """The registry does not give the image; the text says why."""
+    """The image cannot be pulled; the text says why."""
 
 
 class EngineImages:
-    """The images of the engine at an address."""
+    """The images of the engine at `host`."""
 
     def __init__(self, host: str, environ: Mapping[str, str] = os.environ) -> None:
         import docker
@@ -97,55 +97,50 @@ class EngineImages:
         try:
             self._patient.import_image(src=str(tarball), repository=repository, tag=tag, changes=changes)
         except docker.errors.APIError as error:
-            raise StepFailedError(f"the engine does not take the base image: {error.explanation}") from None
+            raise StepFailedError(f"the engine rejected the base image: {error.explanation}") from None
 
 
-def ensure(
-    progress: Progress, machine: Machine, images: Images, environ: Mapping[str, str], *, again: bool = False
-) -> None:
-    """Bring the base image unless it is there.
+def ensure(progress: Progress, machine: Machine, images: Images, environ: Mapping[str, str]) -> None:
+    """Pull or build the base image unless the engine has it.
 
     Args:
         progress: where to report.
-        machine: what may be done here.
+        machine: what this machine is, and what may be installed on it.
         images: the engine's images.
-        environ: environment to take choices from.
-        again: make it anew, with the packages of today.
+        environ: environment variables, among them the mirror.
 
     Raises:
-        StepFailedError: when it can neither be pulled nor made.
+        StepFailedError: when it can neither be pulled nor built.
     """
-    if not again and images.present(NAME):
+    if images.present(NAME):
         return
     repository, tag = PULLED
     with progress.step(f"Debian base image {NAME}"):
         try:
             digest = images.pull(repository, tag)
         except PullError as error:
-            progress.say(f"not pulled: {str(error)[:200]}")
+            progress.say(f"cannot be pulled: {str(error)[:200]}")
             _bootstrap(progress, machine, images, environ, str(error)[:200])
         else:
             images.tag(f"{repository}:{tag}", REPOSITORY, RELEASE)
-            progress.say(f"way: pulled as {digest or f'{repository}:{tag}'}")
+            progress.say(f"install method: pulled as {digest or f'{repository}:{tag}'}")
 
 
 def _bootstrap(progress: Progress, machine: Machine, images: Images, environ: Mapping[str, str], why: str) -> None:
     if "mmdebstrap" not in machine.programs:
         if machine.why_no_packages:
             raise StepFailedError(
-                f"the base image cannot be pulled ({why}), nor made here: mmdebstrap is missing, "
-                f"and is not installed because {machine.why_no_packages}",
+                f"the base image cannot be pulled ({why}), nor built here: mmdebstrap is missing, "
+                f"and cannot be installed because {machine.why_no_packages}",
                 fix=[
-                    "let the engine reach a registry, or name an image that it reaches or has: "
+                    "give the engine access to a registry, or name an image that it has or can pull: "
                     "`pulumi config set baseImage REFERENCE` (Debian trixie)",
                     "or on Debian and Ubuntu, as root: apt-get update && apt-get install mmdebstrap",
                 ],
             )
-        system_packages.install(
-            progress, machine, ("mmdebstrap",), why="it makes the base image", recommended=True
-        )
+        system_packages.install(progress, machine, ("mmdebstrap",), why="builds the base image", recommended=True)
     mirror = [environ[MIRROR_VARIABLE]] if environ.get(MIRROR_VARIABLE) else []
-    progress.say("way: bootstrapped with mmdebstrap from Debian's packages")
+    progress.say("install method: bootstrapped with mmdebstrap from Debian's packages")
     with tempfile.TemporaryDirectory(prefix="letta-platform-base-") as folder:
         tarball = Path(folder) / "debian.tar"
         progress.run(
@@ -154,9 +149,9 @@ def _bootstrap(progress: Progress, machine: Machine, images: Images, environ: Ma
             output=tarball,
             environment={**environ, "PATH": f"{environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"},
             fix=[
-                f"Debian's packages must be reachable; a mirror can be given in {MIRROR_VARIABLE}",
-                "or name an image that the engine has: `pulumi config set baseImage REFERENCE`",
+                f"Debian's package mirror must be reachable; set {MIRROR_VARIABLE} to use another one",
+                "or use an image that the engine has: `pulumi config set baseImage REFERENCE`",
             ],
         )
-        made = datetime.now(UTC).date().isoformat()
-        images.load(tarball, REPOSITORY, RELEASE, {**LABELS, "letta-platform.bootstrapped": made})
+        today = datetime.now(UTC).date().isoformat()
+        images.load(tarball, REPOSITORY, RELEASE, {**LABELS, "letta-platform.bootstrapped": today})

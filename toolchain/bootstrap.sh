@@ -1,22 +1,23 @@
 #!/bin/sh
-# Makes .venv with exactly what a lock says: without an argument requirements.lock, for those who deploy; or the one
-# that is named, requirements-dev.lock, which holds all of the former and what tests need. The Makefile runs it before
-# everything else; when nothing is to do it costs a few milliseconds. It writes to standard error only:
+# Creates .venv with exactly the packages of a lock: requirements.lock by default, for deploying; or the one named as
+# argument, requirements-dev.lock, which contains all of the former and what tests need. The Makefile runs it before
+# everything else; when .venv is current it takes a few milliseconds. It writes to standard error only, because
 # `eval "$(make -s env)"` reads standard output.
 #
-#   LETTA_PYTHON=PATH             this Python instead of the first one found that is new enough
-#   LETTA_NO_SYSTEM_PACKAGES=1    never install Debian packages, say what is missing instead
+#   LETTA_PYTHON=PATH             use this Python instead of the first one found that is new enough
+#   LETTA_NO_SYSTEM_PACKAGES=1    never install Debian packages, print what is missing instead
 set -eu
 
 cd "$(dirname "$0")/.."
 root=$PWD
 venv=.venv
 lock=${1:-requirements.lock}
-# Once made for tests it stays so: otherwise `make up` and `make test` would undo each other after each change of locks.
+# A .venv with the packages for tests keeps them: otherwise `make up` and `make test` would undo each other's work whenever
+# the locks change.
 if [ -e "$venv/.requirements-dev.lock" ]; then lock=requirements-dev.lock; fi
-installed=$venv/.$lock            # copy of the lock that .venv was made from, written last
-making=$venv/.making              # there while .venv is being made: half-made when nobody is at it
-made_for=$venv/.made-for          # programs in a .venv name its folder, so a moved one is of no use
+installed=$venv/.$lock            # copy of the lock that .venv was created from, written last
+making=$venv/.making              # exists while .venv is being created; left behind by an interrupted run
+made_for=$venv/.made-for          # programs in a .venv contain its path, so a moved one does not work
 child=
 
 say() { echo "$*" >&2; }
@@ -38,7 +39,7 @@ stop() {
 }
 trap stop INT TERM HUP
 
-# Runs a program with its output shown, and a line every ten seconds for those that are silent.
+# Runs a program with its output shown, and prints a line every ten seconds.
 visibly() {
     what=$1
     shift
@@ -56,27 +57,27 @@ visibly() {
     wait "$pid"
 }
 
-# Runs a Python with arguments so that what it starts in turn ends with it (see `stop`).
+# Runs Python in a process group of its own, so that `stop` also ends what it has started.
 in_own_group() {
     exec "$1" -c 'import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
 }
 
-suits() {
+is_new_enough() {
     command -v "$1" >/dev/null 2>&1 && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
 can_make_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
-# Sets `python` to the first one that is new enough and can make a .venv; `half` to one that only lacks the latter.
+# Sets `python` to the first one that is new enough and can create a .venv; `without_venv` to one that is only new enough.
 find_python() {
-    python='' half=''
+    python='' without_venv=''
     for candidate in ${LETTA_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
-        if suits "$candidate"; then
+        if is_new_enough "$candidate"; then
             if can_make_venv "$candidate"; then
                 python=$candidate
                 return 0
             fi
-            half=${half:-$candidate}
+            without_venv=${without_venv:-$candidate}
         fi
     done
     return 1
@@ -85,29 +86,29 @@ find_python() {
 install_python() {
     packages="python3 python3-venv"
     by_hand="as root: apt-get update && apt-get install $packages"
-    if [ -n "$half" ]; then
-        what="$half has no module ensurepip, which Debian keeps in a package of its own"
+    if [ -n "$without_venv" ]; then
+        what="$without_venv has no module ensurepip, which Debian keeps in a separate package"
     else
         what="no Python 3.11 or newer was found"
     fi
     if ! command -v apt-get >/dev/null 2>&1; then
-        fail "$what" "install Python 3.11 or newer, with venv" "or name one: LETTA_PYTHON=/path/of/python make up"
+        fail "$what" "install Python 3.11 or newer, with venv" "or use another one: LETTA_PYTHON=/path/to/python make up"
     fi
     case ${LETTA_NO_SYSTEM_PACKAGES:-} in
         '' | 0 | no | false) ;;
         *) fail "$what, and LETTA_NO_SYSTEM_PACKAGES is set" "$by_hand" ;;
     esac
-    if [ "$(id -u)" -ne 0 ]; then fail "$what, and this is not run as root" "$by_hand"; fi
+    if [ "$(id -u)" -ne 0 ]; then fail "$what, and you are not root" "$by_hand"; fi
     say "    installing Debian packages $packages: $what"
     DEBIAN_FRONTEND=noninteractive
     export DEBIAN_FRONTEND
     visibly "apt-get update" apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 update ||
-        fail "the lists of packages cannot be fetched" "$by_hand"
-    # shellcheck disable=SC2086 # two words on purpose
+        fail "the package lists cannot be downloaded" "$by_hand"
+    # shellcheck disable=SC2086 # split into two words intentionally
     visibly "apt-get install $packages" \
         apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install --yes --no-install-recommends $packages ||
         fail "the packages cannot be installed" "$by_hand"
-    find_python || fail "$what, and Debian's package did not help" "install Python 3.11 or newer by hand"
+    find_python || fail "$what, and Debian's packages do not provide one" "install Python 3.11 or newer by hand"
 }
 
 is_current() {
@@ -116,13 +117,13 @@ is_current() {
 }
 
 is_usable() {
-    [ ! -e "$making" ] && [ -x $venv/bin/python ] && suits $venv/bin/python &&
+    [ ! -e "$making" ] && [ -x $venv/bin/python ] && is_new_enough $venv/bin/python &&
         { [ ! -e "$made_for" ] || [ "$(cat "$made_for")" = "$root" ]; } &&
         $venv/bin/python -m pip --version >/dev/null 2>&1
 }
 
-# uv reads neither pip's variables nor its files; what they say about this network holds for it, too.
-tell_uv() {
+# uv reads neither pip's variables nor its files, so pass it their index and certificates.
+configure_uv() {
     index=$($venv/bin/python -m pip config get global.index-url 2>/dev/null || true)
     index=${PIP_INDEX_URL:-$index}
     if [ -n "$index" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"; fi
@@ -133,26 +134,26 @@ if is_current; then exit 0; fi
 
 say "==> Python environment in $root/$venv"
 if ! is_usable; then
-    if [ -e "$venv" ]; then say "    making it anew: it is half-made, moved, or its Python is gone"; fi
+    if [ -e "$venv" ]; then say "    creating it again: it is incomplete or was moved, or its Python is gone"; fi
     find_python || install_python
-    say "    with $(command -v "$python"), $("$python" --version)"
+    say "    using $(command -v "$python"), $("$python" --version)"
     rm -rf $venv
     mkdir $venv
     : >"$making"
-    visibly "making it" in_own_group "$python" -m venv $venv ||
-        fail "no .venv could be made" "look at the lines above"
+    visibly "creating it" in_own_group "$python" -m venv $venv ||
+        fail ".venv cannot be created" "see the lines above for the cause"
 fi
 : >"$making"
 rm -f "$venv"/.requirements*.lock
 
-# uv itself comes by hash too: its lines of the lock are all that pip gets.
+# uv itself is installed by hash too: pip gets only its lines of the lock.
 pinned=$venv/.uv.lock
 awk '/^uv==/ { found = 1 } found { print; if ($0 !~ /\\$/) exit }' "$lock" >"$pinned"
 visibly "installing uv" in_own_group $venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
     --require-hashes --only-binary :all: -r "$pinned" ||
     fail "uv cannot be installed" "the Python package index must be reachable (a mirror: PIP_INDEX_URL)"
-tell_uv
-# Compiled once here, because some shells forbid Python to keep what it compiles: then every start would do it anew.
+configure_uv
+# Compiled once here, because where PYTHONDONTWRITEBYTECODE is set every start would compile them again.
 visibly "installing the packages of $lock" \
     in_own_group $venv/bin/python -m uv pip sync --python $venv/bin/python --require-hashes --compile-bytecode "$lock" ||
     fail "the packages cannot be installed" "the Python package index must be reachable (a mirror: PIP_INDEX_URL)"

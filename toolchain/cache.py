@@ -1,7 +1,8 @@
-"""Folders whose name says what is in them: made whole or not at all, and recognised when they are damaged.
+"""Cache folders named by a hash of their inputs: created atomically, and checked for damage before use.
 
-An entry is filled in a temporary folder beside it and renamed when it is finished; a list of its files, written
-last, says that it is whole. A process that dies on the way leaves a temporary folder, which the next one removes.
+An entry is filled in a temporary folder next to it, which is renamed when it is finished; a list of its files,
+written last, marks it as complete. A process that dies before that leaves a temporary folder, which the next one
+removes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.progress import Progress
 
 MARKER = "complete.json"
@@ -26,7 +27,7 @@ _PARTIAL = ".partial-"
 
 
 def content_key(parts: Iterable[str], files: Iterable[Path], base: Path) -> str:
-    """Give 16 hex digits for texts, and files with their names relative to `base`."""
+    """Return a hash, 16 hex digits, of texts and of files with their names relative to `base`."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part}\0".encode())
@@ -38,69 +39,70 @@ def content_key(parts: Iterable[str], files: Iterable[Path], base: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One folder of the cache, there or not."""
+    """One folder of the cache, whether or not it exists."""
 
     folder: Path
     check: Callable[[Path], str | None] | None = None
-    """Says what is wrong with a folder all of whose files are whole; None when nothing is."""
+    """An additional check of a folder whose files are intact: returns what is wrong with it, or None."""
 
-    def damage(self, *, thorough: bool = False) -> str | None:
-        """Say what is wrong with it, or None when it is whole.
+    def damage(self) -> str | None:
+        """Return what is wrong with it, or None when it is complete and intact.
 
-        Size and time of its files are compared, and the checksum where those differ; with `thorough` the checksum
-        always.
+        Sizes and modification times of its files are compared, and checksums where the times differ.
         """
         try:
             files: dict[str, dict[str, int | str]] = json.loads((self.folder / MARKER).read_text())["files"]
         except FileNotFoundError:
-            return "not there" if not self.folder.exists() else "not finished"
+            return "missing" if not self.folder.exists() else "not finished"
         except (OSError, ValueError, KeyError):
             return f"{MARKER} cannot be read"
-        found = (_file_damage(self.folder / name, listed, thorough=thorough) for name, listed in files.items())
+        found = (_file_damage(self.folder / name, listed) for name, listed in files.items())
         damaged = next((damage for damage in found if damage), None)
         return damaged or (self.check(self.folder) if self.check else None)
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is there and whole, as far as a quick look tells."""
+        """Whether it exists and is intact."""
         return self.damage() is None
 
-    def make(self, fill: Callable[[Path], None], progress: Progress, *, thorough: bool = False) -> None:
-        """Fill it, unless it is whole; another process that is at it is waited for.
+    def make(self, fill: Callable[[Path], None], progress: Progress) -> None:
+        """Create it unless it is intact; wait for another process that is creating it.
 
         Args:
-            fill: gets an empty folder; what is in it when it returns is the entry.
-            progress: where to say what is found.
-            thorough: see `damage`.
+            fill: called with an empty folder, whose content becomes the entry.
+            progress: where to report.
+
+        Raises:
+            StepFailedError: when what `fill` created does not pass the entry's own check.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder.with_name(f".{self.folder.name}.lock"), progress):
-            damage = self.damage(thorough=thorough)
+            damage = self.damage()
             if damage is None:
                 return
             self._remove_leftovers(progress)
             if self.folder.exists():
-                progress.say(f"{self.folder} is damaged ({damage}) and is made again")
+                progress.say(f"{self.folder} is damaged ({damage}): creating it again")
                 remove(self.folder)
             partial = Path(tempfile.mkdtemp(prefix=f"{self.folder.name}{_PARTIAL}", dir=self.folder.parent))
             try:
                 fill(partial)
                 if self.check and (wrong := self.check(partial)):
-                    raise StepFailedError(f"what was made for {self.folder} is wrong: {wrong}")
+                    raise StepFailedError(f"the new content of {self.folder} is wrong: {wrong}")
                 _write_marker(partial)
                 partial.rename(self.folder)
             finally:
                 remove(partial)
-            # Once more: what a killed run had started may have gone on writing for a while.
+            # Again: programs that a killed run had started may have kept writing for a while.
             self._remove_leftovers(progress)
 
     def _remove_leftovers(self, progress: Progress) -> None:
         for leftover in self.folder.parent.glob(f"{self.folder.name}{_PARTIAL}*"):
-            progress.say(f"removing {leftover}, left by a run that was interrupted")
+            progress.say(f"removing {leftover}, left by an interrupted run")
             remove(leftover)
 
 
-def _file_damage(path: Path, listed: Mapping[str, int | str], *, thorough: bool) -> str | None:
+def _file_damage(path: Path, listed: Mapping[str, int | str]) -> str | None:
     try:
         found = path.stat()
     except OSError:
@@ -108,15 +110,14 @@ def _file_damage(path: Path, listed: Mapping[str, int | str], *, thorough: bool)
     if found.st_size != listed["size"]:
         return f"{path.name} has {found.st_size} bytes instead of {listed['size']}"
     if listed["executable"] and not found.st_mode & stat.S_IXUSR:
-        return f"{path.name} cannot be executed"
-    suspicious = thorough or found.st_mtime_ns != listed["mtime_ns"]
-    if suspicious and _checksum(path) != listed["sha256"]:
-        return f"{path.name} has another checksum"
+        return f"{path.name} is not executable"
+    if found.st_mtime_ns != listed["mtime_ns"] and _checksum(path) != listed["sha256"]:
+        return f"{path.name} has a different checksum"
     return None
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that need not exist, also when files in it are read-only."""
+    """Remove a folder if it exists, even when folders in it are read-only."""
     if not folder.exists():
         return
     for path in (folder, *folder.rglob("*")):
@@ -136,14 +137,14 @@ def _write_marker(folder: Path) -> None:
                 "executable": bool(found.st_mode & stat.S_IXUSR),
                 "sha256": _checksum(path),
             }
-            _to_disk(path)
+            _flush(path)
     marker = folder / MARKER
     marker.write_text(json.dumps({"files": files}, indent=1))
-    _to_disk(marker)
+    _flush(marker)
 
 
-def _to_disk(path: Path) -> None:
-    # Without it a power cut after the rename could leave a whole-looking entry of empty files.
+def _flush(path: Path) -> None:
+    # Otherwise a power cut after the rename could leave an entry that looks complete and has empty files.
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -159,6 +160,6 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with progress.step(f"waiting for another process that fills {path.parent}"):
+            with progress.step(f"waiting for another process that writes to {path.parent}"):
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from toolchain import go_modules, locations, versions
 from toolchain.cache import Entry, content_key
-from toolchain.failure import StepFailedError
-from toolchain.install_method import InstallMethod, UnavailableError, routes, take
+from toolchain.errors import StepFailedError
+from toolchain.install_method import InstallMethod, UnavailableError, allowed_methods, install_with_fallback
 from toolchain.machine import Machine
 from toolchain.progress import Progress
-from toolchain.releases import Release, bring, find
+from toolchain.releases import Release, find, unpack
 from toolchain.versions import Binary
 
 SOURCES = locations.ROOT / "images" / "collector"
@@ -41,7 +41,7 @@ class Installation:
     """A collector as one of the ways brings it."""
 
     version: str
-    route: InstallMethod
+    method: InstallMethod
     entry: Entry
 
     @property
@@ -50,16 +50,18 @@ class Installation:
         return self.entry.folder / _PROGRAM
 
 
-def installation(version: str, route: InstallMethod, machine: Machine, environ: Mapping[str, str]) -> Installation:
+def installation(
+    version: str, method: InstallMethod, machine: Machine, environ: Mapping[str, str]
+) -> Installation:
     """Give the place of a collector, there or not; whole is only one that says that it is of this version."""
     source = SOURCES / version
-    files = [path for path in source.iterdir() if path.suffix in _BUILT_FROM] if route is InstallMethod.GO else []
-    key = content_key([version, route, machine.system, machine.architecture], files, source)
+    files = [path for path in source.iterdir() if path.suffix in _BUILT_FROM] if method is InstallMethod.GO else []
+    key = content_key([version, method, machine.system, machine.architecture], files, source)
     entry = Entry(
         locations.cache_home(environ) / f"collector-{version}-{key}",
         check=lambda folder: _another_version(folder / _PROGRAM, version),
     )
-    return Installation(version=version, route=route, entry=entry)
+    return Installation(version=version, method=method, entry=entry)
 
 
 def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, version: str) -> Installation:
@@ -74,8 +76,8 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
             " signals, which Windows does not have",
             fix=["install the Windows Subsystem for Linux (`wsl --install`), and run this in it"],
         )
-    for route in routes(ROUTE_VARIABLE, environ):
-        found = installation(version, route, machine, environ)
+    for method in allowed_methods(ROUTE_VARIABLE, environ):
+        found = installation(version, method, machine, environ)
         damage = found.entry.damage()
         if damage is None:
             return found
@@ -85,19 +87,21 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
     def download() -> Installation:
         found = installation(version, InstallMethod.OFFICIAL, machine, environ)
         release = find_release(version, machine, environ)
-        progress.say(f"way: official release, because {release.url.rpartition('/')[0]} can be reached")
+        progress.say(f"install method: official release, because {release.url.rpartition('/')[0]} is reachable")
         progress.say("its checksum is the one that its publisher lists beside it")
         found.entry.make(lambda folder: _unpack(progress, release, folder), progress)
         return found
 
     def build() -> Installation:
         found = installation(version, InstallMethod.GO, machine, environ)
-        progress.say("way: built from Go modules (once; minutes, where nothing of it was compiled before)")
+        progress.say(
+            "install method: built from Go modules (once; minutes, where nothing of it was compiled before)"
+        )
         found.entry.make(lambda folder: _build(progress, version, folder, environ), progress)
         return found
 
     with progress.step(f"OpenTelemetry collector {version}"):
-        return take(progress, ROUTE_VARIABLE, environ, official=download, go=build)
+        return install_with_fallback(progress, ROUTE_VARIABLE, environ, official=download, go=build)
 
 
 def find_release(version: str, machine: Machine, environ: Mapping[str, str]) -> Release:
@@ -141,7 +145,7 @@ def _another_version(program: Path, version: str) -> str | None:
 
 
 def _unpack(progress: Progress, release: Release, folder: Path) -> None:
-    bring(progress, release, folder, lambda path: str(path) == _PUBLISHED)
+    unpack(progress, release, folder, lambda path: str(path) == _PUBLISHED)
     published = folder / _PUBLISHED
     if not published.is_file():
         raise StepFailedError(f"no program `{_PUBLISHED}` in {release.url}")

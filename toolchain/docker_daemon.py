@@ -1,4 +1,4 @@
-"""The Docker engine: finds it, or installs and starts it where that may be done."""
+"""The Docker engine: finds it, or installs and starts it where that is allowed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 
 from toolchain import docker_endpoint, locations, system_packages
 from toolchain.docker_endpoint import Endpoint
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 
 PACKAGES = ("docker.io", "iptables", "apparmor")
-"""Without the last, an engine on a kernel with AppArmor starts no container; what else Docker recommends is many
-packages that it works without."""
+"""Without `apparmor`, an engine on a kernel with AppArmor starts no container. The other packages that docker.io
+recommends are many, and it works without them."""
 CLIENT_PACKAGES = ("docker-cli",)
-"""The command `docker`, which is no part of docker.io since Debian 13. Nothing here needs it; people do."""
+"""The command `docker`, a package of its own since Debian 13. This project does not use it; its users do."""
 START_SECONDS = 90.0
 _PROBE_SECONDS = 10
 _PROCESS_FILES = {
@@ -31,36 +31,36 @@ _PROCESS_FILES = {
 
 
 _NOT_STARTED = (
-    "the lines above say why; it needs a kernel that lets it mount, filter packets and make cgroups",
-    "(inside a container it is rarely allowed to: give that container the host's socket instead)",
+    "see the lines above for the cause; dockerd needs a kernel that allows mounts, packet filtering and cgroups",
+    "(containers rarely have these permissions: mount the host's Docker socket into the container instead)",
 )
 
 
 class Remedy(StrEnum):
-    """What helps a machine on which no engine answers."""
+    """What to do on a machine on which no engine answers."""
 
     START_SERVICE = "start the engine's service"
     START_DAEMON = "start the engine"
     INSTALL = "install and start an engine"
-    BY_HAND = "something that only a person can do"
+    BY_HAND = "only the user can start or install it"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What came from an address."""
+    """The answer from an address."""
 
     version: str = ""
-    """Empty when nothing usable came."""
+    """Empty when there was no usable answer."""
     error: str = ""
     is_forbidden: bool = False
-    """An engine is there, and does not let us in."""
+    """An engine is there, and this user has no access to it."""
 
 
 Ask = Callable[[Endpoint, Mapping[str, str]], Answer]
 
 
 def ask(endpoint: Endpoint, environ: Mapping[str, str]) -> Answer:
-    """Ask an engine for its version."""
+    """Ask the engine at an address for its version."""
     import docker
     import docker.errors
     import docker.utils
@@ -81,42 +81,42 @@ def ask(endpoint: Endpoint, environ: Mapping[str, str]) -> Answer:
 
 
 def remedy(machine: Machine) -> Remedy:
-    """Say what would bring an engine to this machine."""
+    """Return what gets this machine an engine."""
     if machine.system != "Linux":
         return Remedy.BY_HAND
     if "dockerd" in machine.programs and machine.is_root:
         return Remedy.START_SERVICE if machine.has_systemd else Remedy.START_DAEMON
-    # On WSL the engine is Docker Desktop's, unless somebody has installed one inside.
+    # On WSL the engine is Docker Desktop's, unless the user has installed one inside WSL.
     if machine.in_wsl or "dockerd" in machine.programs or machine.why_no_packages:
         return Remedy.BY_HAND
     return Remedy.INSTALL
 
 
 def by_hand(machine: Machine) -> tuple[str, ...]:
-    """Say what a person can do about a missing engine."""
+    """Return the steps by which a user gets an engine."""
     if machine.system == "Darwin":
         return (
-            "start Docker Desktop (`open -a Docker`) and wait until its whale stands still",
-            "not installed: see https://docs.docker.com/desktop/setup/install/mac-install/",
+            "start Docker Desktop (`open -a Docker`) and wait until it says that the engine is running",
+            "to install it, see https://docs.docker.com/desktop/setup/install/mac-install/",
         )
     if machine.in_wsl:
         return (
-            "start Docker Desktop on Windows, and switch on Settings > Resources > WSL integration for this one",
-            "not installed: see https://docs.docker.com/desktop/setup/install/windows-install/",
+            "start Docker Desktop on Windows, and enable Settings > Resources > WSL integration for this distro",
+            "to install it, see https://docs.docker.com/desktop/setup/install/windows-install/",
         )
     start = "systemctl start docker" if machine.has_systemd else "dockerd"
     if "dockerd" in machine.programs:
-        return (f"start it: sudo {start}", "the user must be in its group: sudo usermod -aG docker $USER")
+        return (f"start it: sudo {start}", "join its group: sudo usermod -aG docker $USER, then log in again")
     if machine.is_debian_like:
         return (f"as root: apt-get update && apt-get install {' '.join(PACKAGES)}, then: {start}",)
-    return ("install Docker Engine 20.10 or newer: see https://docs.docker.com/engine/install/",)
+    return ("install Docker Engine 20.10 or newer, see https://docs.docker.com/engine/install/",)
 
 
 def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, ask: Ask = ask) -> str:
-    """Give the address of an engine that answers; install and start one where there is none.
+    """Return the address of an engine that answers; install and start one where there is none.
 
     Raises:
-        StepFailedError: when there is none and it cannot be brought, with what to do.
+        StepFailedError: when there is none and it cannot be installed or started, with what to do.
     """
     endpoints = docker_endpoint.candidates(environ)
     answers = [(endpoint, ask(endpoint, environ)) for endpoint in endpoints]
@@ -127,40 +127,40 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
     for endpoint, answer in answers:
         if answer.is_forbidden:
             raise StepFailedError(
-                f"a Docker engine is at {endpoint.host} but this user may not use it",
+                f"a Docker engine runs at {endpoint.host}, but this user has no access to it",
                 fix=["sudo usermod -aG docker $USER, then log in again"],
             )
         if endpoint.is_given:
             raise StepFailedError(
-                f"no Docker engine answers at {endpoint.host}, which {endpoint.origin} names: {answer.error}",
+                f"no Docker engine answers at {endpoint.host}, the address from {endpoint.origin}: {answer.error}",
                 fix=[f"start that engine, or change {endpoint.origin}"],
             )
-    return _bring(progress, machine, environ, ask)
+    return _install_and_start(progress, machine, environ, ask)
 
 
-def _bring(progress: Progress, machine: Machine, environ: Mapping[str, str], ask: Ask) -> str:
+def _install_and_start(progress: Progress, machine: Machine, environ: Mapping[str, str], ask: Ask) -> str:
     chosen = remedy(machine)
     if chosen is Remedy.BY_HAND:
-        why = f" and none is installed, because {machine.why_no_packages}" if machine.why_no_packages else ""
+        why = f", and none can be installed: {machine.why_no_packages}" if machine.why_no_packages else ""
         raise StepFailedError(f"no Docker engine answers{why}", fix=by_hand(machine))
     with progress.step(f"no Docker engine answers: {chosen}"):
         if chosen is Remedy.INSTALL:
             system_packages.install(progress, machine, PACKAGES, why="no Docker engine is installed")
             if shutil.which("docker", path=environ.get("PATH")) is None:
-                system_packages.install(progress, machine, CLIENT_PACKAGES, why="for you: nothing here needs it")
+                system_packages.install(progress, machine, CLIENT_PACKAGES, why="the `docker` command, for you")
         daemon: subprocess.Popen[bytes] | None = None
         log = locations.private_folder(locations.logs(environ)) / "dockerd.log"
         # The package starts the service itself where systemd runs.
         if machine.has_systemd:
             progress.run(["systemctl", "enable", "--now", "docker"], log="docker-service", fix=by_hand(machine))
         else:
-            progress.say(f"starting dockerd, because no systemd runs here (log: {log})")
+            progress.say(f"starting dockerd directly, because systemd is not running (log: {log})")
             daemon = start_daemon(log)
         usual = Endpoint(host=docker_endpoint.USUAL, origin="started here")
         answer = _wait(usual, environ, daemon, ask)
         if not answer.version:
             raise StepFailedError(
-                f"the Docker engine was started, and does not answer: {answer.error}",
+                f"the Docker engine was started, but does not answer: {answer.error}",
                 log=None if machine.has_systemd else log,
                 tail=log.read_text(errors="replace").splitlines()[-20:] if log.exists() else (),
                 fix=["systemctl status docker; journalctl -u docker"] if machine.has_systemd else _NOT_STARTED,
@@ -170,22 +170,22 @@ def _bring(progress: Progress, machine: Machine, environ: Mapping[str, str], ask
 
 
 def drop_stale_process_files(files: Mapping[Path, str] = _PROCESS_FILES, *, proc: Path = Path("/proc")) -> None:
-    """Remove what an engine that was killed has left, when its number is now another program's.
+    """Remove pid files that a killed engine left behind, when the process of that number is another program.
 
-    It would be taken for a running engine, and a new one would not start.
+    A new engine would take that process for a running engine, and not start.
     """
     for file, program in files.items():
         try:
             number = int(file.read_text())
             name = (proc / str(number) / "comm").read_text().strip()
         except (OSError, ValueError):
-            continue  # no such file, or no such process: the engine itself knows what to do then
+            continue  # no such file, or no such process: the engine handles both
         if name != program:
             file.unlink(missing_ok=True)
 
 
 def start_daemon(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start dockerd so that it outlives this process and the terminal."""
+    """Start dockerd so that it outlives this process and its terminal."""
     drop_stale_process_files()
     path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
     program = shutil.which("dockerd", path=path) or "dockerd"

@@ -1,7 +1,7 @@
-"""Finds the address of the Docker engine the way the `docker` command does, contexts included.
+"""Finds the address of the Docker engine as the `docker` command does, contexts included.
 
 Pulumi's docker plugin and the Docker SDK know `DOCKER_HOST` and the usual socket only; Docker Desktop, Colima and
-rootless engines are found through the current context of the command line, or lie elsewhere.
+rootless engines are found through the command line's current context, or have their socket elsewhere.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _CONNECT_SECONDS = 2.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """An address at which an engine may be."""
+    """An address at which an engine may listen."""
 
     host: str
     origin: str
-    """Who names it."""
+    """Where the address comes from."""
     is_given: bool = False
-    """Somebody chose it: no other may be taken instead."""
+    """The user chose it, so no other may be used instead."""
 
 
 def candidates(environ: Mapping[str, str] = os.environ) -> tuple[Endpoint, ...]:
-    """Give the addresses in the order in which they count; a choice of the user is the only one."""
+    """Return the addresses in order of precedence; one that the user chose is the only one."""
     if environ.get("DOCKER_HOST"):
         return (Endpoint(host=environ["DOCKER_HOST"], origin="DOCKER_HOST", is_given=True),)
     home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
@@ -40,19 +40,19 @@ def candidates(environ: Mapping[str, str] = os.environ) -> tuple[Endpoint, ...]:
         host = _context_host(folder, context)
         if host:
             return (Endpoint(host=host, origin=f"docker context {context}", is_given=True),)
-    places = [
-        Endpoint(host=USUAL, origin="the usual socket"),
+    sockets = [
+        Endpoint(host=USUAL, origin="the default socket"),
         Endpoint(host=f"unix://{home}/.docker/run/docker.sock", origin="Docker Desktop's socket"),
     ]
     if environ.get("XDG_RUNTIME_DIR"):
-        places.append(
+        sockets.append(
             Endpoint(host=f"unix://{environ['XDG_RUNTIME_DIR']}/docker.sock", origin="rootless engine's socket")
         )
-    return tuple(places)
+    return tuple(sockets)
 
 
 def variable(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Give the value that DOCKER_HOST needs for other programs to find the engine; None when they do without."""
+    """Return the DOCKER_HOST that other programs need to find the engine; None when they find it without."""
     for endpoint in candidates(environ):
         if endpoint.is_given:
             return None if endpoint.origin == "DOCKER_HOST" else endpoint.host
@@ -68,7 +68,7 @@ def _listens(host: str) -> bool:
         try:
             connection.connect(path)
         except PermissionError:
-            return True  # an engine is there; that it is not for us is said by whoever uses it
+            return True  # an engine is there; whoever uses it reports that access is denied
         except OSError:
             return False
     return True

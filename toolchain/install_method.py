@@ -1,4 +1,4 @@
-"""The ways to a program that its makers publish and that can be built here, too."""
+"""How a program is installed that its publisher releases, and that can also be built on this machine."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.progress import Progress
 
-Taken = TypeVar("Taken")
+Installed = TypeVar("Installed")
 
 
 class InstallMethod(StrEnum):
-    """A way to a program."""
+    """How a program gets onto this machine."""
 
     OFFICIAL = "official"
     GO = "go"
 
 
 INSTALL_METHODS = {InstallMethod.OFFICIAL: "official release", InstallMethod.GO: "built from Go modules"}
-"""How something came, for people."""
+"""The methods in words, for messages."""
 
 
 class UnavailableError(Exception):
-    """The official way cannot be taken here; the text says why."""
+    """The official release is not available on this machine; the text says why."""
 
 
-def routes(variable: str, environ: Mapping[str, str]) -> tuple[InstallMethod, ...]:
-    """Give the ways that may be taken, in order; a variable of the environment may choose one.
+def allowed_methods(variable: str, environ: Mapping[str, str]) -> tuple[InstallMethod, ...]:
+    """Return the methods to try, in order: all of them, or the one that the environment variable names.
 
     Raises:
-        StepFailedError: when it chooses one that does not exist.
+        StepFailedError: when the variable names none of them.
     """
     chosen = environ.get(variable)
     if not chosen:
@@ -40,32 +40,33 @@ def routes(variable: str, environ: Mapping[str, str]) -> tuple[InstallMethod, ..
         return (InstallMethod(chosen),)
     except ValueError:
         raise StepFailedError(
-            f"{variable} is {chosen!r}", fix=[f"set it to one of: {', '.join(InstallMethod)}; or unset it"]
+            f"{variable} is {chosen!r}, which is no install method",
+            fix=[f"set it to one of: {', '.join(InstallMethod)}; or unset it"],
         ) from None
 
 
-def take(
+def install_with_fallback(
     progress: Progress,
     variable: str,
     environ: Mapping[str, str],
     *,
-    official: Callable[[], Taken],
-    go: Callable[[], Taken],
-) -> Taken:
-    """Take the official way where it can be taken, else build, and give what came of it.
+    official: Callable[[], Installed],
+    go: Callable[[], Installed],
+) -> Installed:
+    """Install the official release where it is available, otherwise build from Go modules; return the result.
 
     Raises:
-        StepFailedError: when the only way that `variable` leaves cannot be taken, or the one that is taken fails.
+        StepFailedError: when the only method that `variable` allows is not available, or the method used fails.
     """
-    ways = routes(variable, environ)
-    if InstallMethod.OFFICIAL in ways:
+    methods = allowed_methods(variable, environ)
+    if InstallMethod.OFFICIAL in methods:
         try:
             return official()
         except UnavailableError as error:
-            if InstallMethod.GO not in ways:
+            if InstallMethod.GO not in methods:
                 raise StepFailedError(
-                    f"the official way, chosen by {variable}, cannot be taken: {error}",
-                    fix=[f"unset {variable}: it can be built from Go modules, too"],
+                    f"the official release, chosen by {variable}, is not available: {error}",
+                    fix=[f"unset {variable}: then it is built from Go modules"],
                 ) from None
-            progress.say(f"not the official release: {error}")
+            progress.say(f"official release not available: {error}")
     return go()

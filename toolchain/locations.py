@@ -1,4 +1,4 @@
-"""Where things lie: the checkout, the cache that may be thrown away, the state that must not be."""
+"""Where files are kept: the checkout, the cache (may be deleted), and the state (must not be)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def _home(environ: Mapping[str, str]) -> Path:
 
 
 def cache_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder for what can be made again."""
+    """Return the folder for what can be created again."""
     if environ.get("LETTA_CACHE_HOME"):
         return Path(environ["LETTA_CACHE_HOME"]).absolute()
     return _xdg(environ, "XDG_CACHE_HOME", ".cache") / NAME
 
 
 def state_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder of the embedded state: backend, passphrase, logs."""
+    """Return the folder of the embedded state: backend, passphrase, logs."""
     return _xdg(environ, "XDG_STATE_HOME", ".local/state") / NAME
 
 
 def logs(environ: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder for the output of the programs that are run."""
+    """Return the folder for the output of the programs that are run."""
     return state_home(environ) / "logs"
 
 
@@ -40,7 +40,7 @@ def _xdg(environ: Mapping[str, str], variable: str, otherwise: str) -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner may look into, whatever the umask says; an existing one stays as it is."""
+    """Create a folder that only its owner can read, whatever the umask; an existing one stays as it is."""
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)

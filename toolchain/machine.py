@@ -1,4 +1,4 @@
-"""Facts about this machine that decide which way is taken; a test gives others."""
+"""Facts about this machine that decide how tools are installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPT_OUT = "LETTA_NO_SYSTEM_PACKAGES"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """What kind of machine this is, and what may be done to it."""
+    """What kind of machine this is, and what may be installed on it."""
 
     system: str
     """`Linux` or `Darwin`."""
@@ -29,7 +29,7 @@ class Machine:
     """systemd is installed and runs this machine."""
     in_wsl: bool = False
     programs: frozenset[str] = frozenset()
-    """Which of the programs that matter here are on the PATH."""
+    """Which of the programs that the toolchain uses are on the PATH."""
     system_packages_refused: bool = False
 
     @property
@@ -39,7 +39,7 @@ class Machine:
 
     @property
     def why_no_packages(self) -> str:
-        """Say why no system package may be installed here; empty when it may."""
+        """Why no system package may be installed; empty when it may."""
         if self.system != "Linux":
             return f"this is {self.system}"
         if not self.is_debian_like or "apt-get" not in self.programs:
@@ -47,7 +47,7 @@ class Machine:
         if self.system_packages_refused:
             return f"{OPT_OUT} is set"
         if not self.is_root:
-            return "this is not run as root"
+            return "you are not root"
         return ""
 
 
@@ -55,7 +55,7 @@ _PROGRAMS = ("apt-get", "dockerd", "mmdebstrap", "systemctl")
 
 
 def detect(environ: Mapping[str, str] = os.environ) -> Machine:
-    """Look at this machine."""
+    """Return the facts about this machine."""
     release = _os_release()
     path = f"{environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
     return Machine(
@@ -72,7 +72,7 @@ def detect(environ: Mapping[str, str] = os.environ) -> Machine:
 
 
 def is_set(environ: Mapping[str, str], variable: str) -> bool:
-    """Whether a switch is on."""
+    """Whether an environment variable that is a switch is on."""
     return environ.get(variable, "").lower() not in {"", "0", "no", "false"}
 
 

@@ -26,10 +26,10 @@ def ca_bundle(
     system_bundle: Path = _SYSTEM_BUNDLE,
     local_certificates: Path = _LOCAL_CERTIFICATES,
 ) -> Path | None:
-    """Give the CA bundle that image builds need on a network that intercepts TLS; None on one that does not.
+    """Return the CA bundle that image builds need on a network that intercepts TLS; None on one that does not.
 
-    That is the file that a variable names for other programs, else the system's bundle when somebody has added
-    certificates to it.
+    That is the file that an environment variable names for other programs, else the system's bundle if
+    certificates have been added to it.
     """
     for variable in _BUNDLE_VARIABLES:
         given = environ.get(variable)
@@ -41,12 +41,12 @@ def ca_bundle(
 
 
 def client(timeout: float, *, direct: bool = False, authority: str | None = None) -> httpx.Client:
-    """Give a client that waits so many seconds for each answer or part of it.
+    """Return a client that waits `timeout` seconds for each answer or part of it.
 
-    `direct` asks no proxy: for what the stack itself asks without one. `authority` is a certificate in PEM form
-    that is trusted beside the system's.
+    `direct` uses no proxy, for addresses that the stack itself reaches without one. `authority` is a CA
+    certificate in PEM form, trusted in addition to the system's.
     """
-    # The system's certificates and not those that Python brings: only the former know of an intercepting proxy.
+    # The system's certificates and not httpx' own: only the former include that of an intercepting proxy.
     context = ssl.create_default_context()
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")
     if bundle and Path(bundle).is_file():
@@ -60,20 +60,20 @@ def fetch_text(url: str, *, timeout: float = PROBE_SECONDS) -> str:
     """Fetch a small file.
 
     Raises:
-        httpx.HTTPError: when it cannot be had.
+        httpx.HTTPError: when it cannot be downloaded.
     """
     with client(timeout) as opened:
         return opened.get(url).raise_for_status().text
 
 
 def download(url: str, target: Path, progress: Progress) -> str:
-    """Download a file, and give its SHA-256 in hex.
+    """Download a file, and return its SHA-256 in hex.
 
     Raises:
-        httpx.HTTPError: when it cannot be had whole.
+        httpx.HTTPError: when it cannot be downloaded completely.
     """
     digest = hashlib.sha256()
-    said = time.monotonic()
+    reported = time.monotonic()
     with (
         client(_STALLED_SECONDS) as opened,
         opened.stream("GET", url) as response,
@@ -86,7 +86,7 @@ def download(url: str, target: Path, progress: Progress) -> str:
             file.write(chunk)
             digest.update(chunk)
             received += len(chunk)
-            if time.monotonic() - said > 5:
-                said = time.monotonic()
+            if time.monotonic() - reported > 5:
+                reported = time.monotonic()
                 progress.say(f"{received / 1e6:.0f} MB{f' of {total / 1e6:.0f}' if total else ''}")
     return digest.hexdigest()

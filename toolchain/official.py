@@ -1,8 +1,8 @@
-"""Brings Pulumi the way its makers publish it: the release that their installer unpacks, plugins by Pulumi itself.
+"""Installs Pulumi as its publisher releases it; Pulumi itself downloads its plugins.
 
 The installer at https://get.pulumi.com is a script that unpacks a release and changes the user's shell profile.
-What it unpacks is taken here directly: the version is the pinned one, the archive is compared with the checksums
-that are published beside it, and no profile is touched.
+This module downloads the same archive directly: the pinned version, compared with the checksum published next to
+it, without touching any profile.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from toolchain import releases
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.install_method import UnavailableError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
@@ -25,7 +25,7 @@ _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def find_release(version: str, machine: Machine, environ: Mapping[str, str]) -> Release:
-    """Ask for the release, which also tells whether its host can be reached at all.
+    """Return the release; asking for it also shows whether its host can be reached at all.
 
     Raises:
         UnavailableError: when there is none for this machine, or it cannot be reached.
@@ -42,17 +42,17 @@ def find_release(version: str, machine: Machine, environ: Mapping[str, str]) -> 
 def install(
     progress: Progress, versions: Versions, release: Release, folder: Path, environ: Mapping[str, str]
 ) -> None:
-    """Unpack the release into `folder/bin`, and let Pulumi download the plugins to where it keeps them.
+    """Unpack the release into `folder/bin`, and let Pulumi download the plugins into its own home.
 
     Raises:
         UnavailableError: when the archive or a plugin cannot be downloaded.
         StepFailedError: when the archive is not the published one.
     """
     programs = folder / "bin"
-    # Files of the one folder that the release consists of.
-    releases.bring(progress, release, programs, lambda path: path.parts[:1] == ("pulumi",))
+    # The release consists of one folder.
+    releases.unpack(progress, release, programs, lambda path: path.parts[:1] == ("pulumi",))
     if not (programs / "pulumi").is_file():
-        raise StepFailedError(f"no program `pulumi` in {release.url}")
+        raise StepFailedError(f"{release.url} contains no program `pulumi`")
     install_plugins(progress, versions, programs / "pulumi", environ)
 
 
@@ -60,7 +60,7 @@ def install_plugins(progress: Progress, versions: Versions, pulumi: Path, enviro
     """Let Pulumi download the plugins.
 
     Raises:
-        UnavailableError: when one cannot be had.
+        UnavailableError: when one cannot be downloaded.
     """
     for plugin in versions.plugins:
         with progress.step(f"downloading plugin {plugin.name} {plugin.version}"):
@@ -71,5 +71,7 @@ def install_plugins(progress: Progress, versions: Versions, pulumi: Path, enviro
                     environment={**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
                 )
             except StepFailedError as error:
-                said = error.tail[-1] if error.tail else error.problem
-                raise UnavailableError(f"plugin {plugin.name} {plugin.version} cannot be had: {said}") from None
+                cause = error.tail[-1] if error.tail else error.problem
+                raise UnavailableError(
+                    f"plugin {plugin.name} {plugin.version} cannot be downloaded: {cause}"
+                ) from None

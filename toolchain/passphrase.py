@@ -1,4 +1,4 @@
-"""The passphrase that encrypts the secrets in the embedded state: made once, private, never replaced."""
+"""The passphrase that encrypts the secrets in the embedded state: created once, private, never replaced."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ import tempfile
 from pathlib import Path
 
 from toolchain import locations
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 
 _BYTES = 32
 
 
 def ensure(file: Path, *, backend: Path) -> None:
-    """Make the passphrase file unless it is there.
+    """Create the passphrase file unless it exists.
 
     Args:
-        file: where it lies.
+        file: its path.
         backend: folder of the state that is encrypted with it.
 
     Raises:
-        StepFailedError: when it is readable by others, empty, or lost while there are stacks encrypted with it.
+        StepFailedError: when it is readable by others, empty, or missing while there are stacks encrypted with it.
     """
     try:
         found = file.stat()
     except FileNotFoundError:
         _refuse_if_needed(file, backend)
-        _make(file)
+        _create(file)
         return
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise StepFailedError(
             f"the passphrase {file} can be read or written by others (mode {stat.S_IMODE(found.st_mode):04o})",
             fix=[
                 f"chmod 600 {file}",
-                "who may have read it can open the secrets of your stacks: if that matters, change those",
+                "if others may have read it, change the secrets of your stacks: they can decrypt them",
             ],
         )
     if found.st_size == 0:
@@ -52,13 +52,13 @@ def _refuse_if_needed(file: Path, backend: Path) -> None:
         raise StepFailedError(
             f"the passphrase {file} is gone, and the state in {backend} has stacks that need it: {names}",
             fix=[
-                "restore the file from a backup: nothing else opens their secrets",
-                f"or, if those stacks are not needed: move {backend} away, and this starts anew",
+                "restore the file from a backup: nothing else decrypts their secrets",
+                f"or, if those stacks are not needed: move {backend} away, and a new state is created",
             ],
         )
 
 
-def _make(file: Path) -> None:
+def _create(file: Path) -> None:
     locations.private_folder(file.parent)
     # mkstemp gives mode 0600 whatever the umask is.
     descriptor, name = tempfile.mkstemp(prefix=".passphrase-", dir=file.parent)
@@ -69,7 +69,7 @@ def _make(file: Path) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         try:
-            # A link, because unlike a rename it does not replace what another process has made meanwhile.
+            # A link, because unlike a rename it does not replace a file that another process has just created.
             os.link(temporary, file)
         except FileExistsError:
             return

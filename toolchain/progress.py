@@ -1,4 +1,4 @@
-"""Shows what is being done: the step, how long it has taken, where its log is; never silent for long."""
+"""Shows what is being done: the step, how long it has taken, and where its log is; never silent for long."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from toolchain import locations
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 
 HEARTBEAT_SECONDS = 10.0
 TAIL_LINES = 20
@@ -30,9 +30,9 @@ class Progress:
     """Where steps report to.
 
     Args:
-        show: gets each line; the default writes to standard error.
-        logs: folder for the programs' output; made when it is needed.
-        heartbeat: seconds without a line after which one is shown.
+        show: called with each line; the default writes to standard error.
+        logs: folder for the programs' output; created when it is needed.
+        heartbeat: seconds without a line after which the current step is shown again.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Progress:
         self._lock = threading.Lock()
 
     def say(self, line: str) -> None:
-        """Show a line, indented below the step that is under way."""
+        """Show a line, indented below the current step."""
         with self._lock:
             self._last = time.monotonic()
             self._show("    " + line if self._steps else line)
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Show a step's name, its time when it ends, and a line now and then while it lasts. Steps nest."""
+        """Show a step's name, its duration when it ends, and a heartbeat while it lasts. Steps nest."""
         outermost = not self._steps
         self.say(f"==> {name}" if outermost else f"{name} …")
         started = time.monotonic()
@@ -101,15 +101,15 @@ class Progress:
         fix: Sequence[str] = (),
         output: Path | None = None,
     ) -> Path:
-        """Run a program with its output in a log file, and give that file.
+        """Run a program with its output in a log file, and return that file.
 
         Args:
             command: program and arguments; never a secret among them.
-            log: name of the log file, without folder and ending; an older one of this name is overwritten.
-            environment: its whole environment; this process' own when left out.
+            log: name of the log file, without folder and suffix; an older one of this name is overwritten.
+            environment: its full environment; that of this process when omitted.
             directory: where to run it.
-            cure: what a person should do when it fails.
-            output: file for its standard output, where that is a result and not words.
+            fix: what the user should do when it fails.
+            output: file for its standard output, where that is a result and not a log.
 
         Raises:
             StepFailedError: when it cannot be started or fails, with the last lines of its output.
@@ -155,7 +155,7 @@ def _call(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
-        # A group of its own, so that compilers started by a compiler end with it.
+        # A process group of its own, so that it ends together with what it has started.
         start_new_session=True,
     )
     with _ended_by_signals():
@@ -168,7 +168,7 @@ def _call(
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end this process by an exception, so that what it started is ended, too."""
+    """Let SIGTERM and SIGHUP end this process by an exception, so that the program it runs is stopped too."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""Archives that makers publish: found in the list of checksums beside them, downloaded, compared, unpacked.
+"""Published archives: found in the list of checksums next to them, downloaded, verified, unpacked.
 
-The list comes over TLS from the same place as the archive. So comparing finds damage on the way, and trusts the
-publisher's account: it does not prove who made the archive.
+The list comes over TLS from the same host as the archive. So the checksum reveals a damaged download; it does not
+prove who made the archive.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import httpx
 
 from toolchain import network
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.install_method import UnavailableError
 from toolchain.progress import Progress
 
@@ -29,15 +29,15 @@ class Release:
 
 
 def find(archive: str, checksums: str) -> Release:
-    """Look an archive up in the list at the address `checksums`, beside which it lies.
+    """Return an archive from the list at the URL `checksums`; it is published in the same folder.
 
     Raises:
-        UnavailableError: when the list cannot be had, as where its host cannot be reached, or lacks the archive.
+        UnavailableError: when the list cannot be downloaded, or lacks the archive.
     """
     try:
         listed = network.fetch_text(checksums)
     except (httpx.HTTPError, OSError) as error:
-        raise UnavailableError(f"{checksums} cannot be had: {_words(error)}") from None
+        raise UnavailableError(f"{checksums} cannot be downloaded: {_words(error)}") from None
     for line in listed.splitlines():
         words = line.split()
         if len(words) == 2 and words[1].removeprefix("*") == archive:
@@ -45,12 +45,12 @@ def find(archive: str, checksums: str) -> Release:
     raise UnavailableError(f"{checksums} does not list {archive}")
 
 
-def bring(progress: Progress, release: Release, target: Path, wanted: Callable[[PurePosixPath], bool]) -> None:
-    """Download an archive, and unpack its `wanted` files (never links) into a folder, by their names alone.
+def unpack(progress: Progress, release: Release, target: Path, wanted: Callable[[PurePosixPath], bool]) -> None:
+    """Download an archive, and unpack its `wanted` files (never links) into a folder, without their paths.
 
     Raises:
         UnavailableError: when it cannot be downloaded.
-        StepFailedError: when it is not the published one.
+        StepFailedError: when its checksum is not the published one.
     """
     target.mkdir(exist_ok=True)
     archive = target / "release.tar.gz"
@@ -61,12 +61,15 @@ def bring(progress: Progress, release: Release, target: Path, wanted: Callable[[
             raise UnavailableError(f"{release.url} cannot be downloaded: {_words(error)}") from None
     if found != release.sha256:
         raise StepFailedError(
-            f"{release.url} has the checksum {found}, and {release.sha256} is the published one",
-            fix=["run it again", "the same again: do not use it, and ask who changes downloads on this network"],
+            f"{release.url} has the checksum {found}, but {release.sha256} is published",
+            fix=[
+                "run it again",
+                "if it happens again, something on this network changes downloads: ask its administrator",
+            ],
         )
     with tarfile.open(archive) as opened:
         for member in opened:
-            # By name, so that nothing leads elsewhere.
+            # By name alone, so that no path leads out of the folder.
             path = PurePosixPath(member.name)
             content = opened.extractfile(member) if member.isfile() and wanted(path) else None
             if content is None:

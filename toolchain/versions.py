@@ -1,4 +1,4 @@
-"""Reads `versions.toml`, the one file that says which version of each tool is used."""
+"""Reads `versions.toml`, the one file with the version of each tool."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Binary:
     scripts_module: str = ""
     """Module among its dependencies that holds `scripts`."""
     scripts: tuple[str, ...] = ()
-    """Files to lie beside it; paths in that module."""
+    """Files installed next to the program; paths in that module."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,25 +34,25 @@ class Plugin:
     name: str
     version: str
     binary: str
-    """Output of the binary that it consists of when it is built here."""
+    """`output` of the binary that it consists of when it is built on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Versions:
-    """What `versions.toml` says."""
+    """The content of `versions.toml`."""
 
     pulumi: str
     go_minimum: tuple[int, ...]
     go_lock: Path
-    """Lock file, with hashes, of the Python package that brings Go."""
+    """Lock file, with hashes, of the Python package that contains Go."""
     binaries: tuple[Binary, ...]
     plugins: tuple[Plugin, ...]
 
 
-def read(file: Path = FILE) -> Versions:
-    """Read the file; its paths are relative to the folder it lies in."""
-    raw = tomllib.loads(file.read_text(encoding="utf-8"))
-    folder = file.parent
+def read() -> Versions:
+    """Read the file; its paths are relative to this folder."""
+    raw = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    folder = FILE.parent
     return Versions(
         pulumi=raw["pulumi"]["version"],
         go_minimum=version_numbers(raw["go"]["minimum"]),
@@ -66,7 +66,7 @@ def read(file: Path = FILE) -> Versions:
 
 
 def version_numbers(text: str) -> tuple[int, ...]:
-    """Read the numbers of a version, `1.26.3` → (1, 26, 3); what follows them is left out."""
+    """Return the numbers of a version, `1.26.3` → (1, 26, 3), without any suffix."""
     numbers = []
     for part in text.removeprefix("v").split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]

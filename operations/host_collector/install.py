@@ -30,14 +30,14 @@ def install(version: str, environ: Mapping[str, str]) -> Installation:
 
     Raises:
         OperationError: when there is no such version here.
-        toolchain.failure.StepFailedError: when it cannot be had, or is not for this machine.
+        toolchain.errors.StepFailedError: when it cannot be had, or is not for this machine.
     """
     refuse_unknown(version)
     for known in otel.VULNERABILITIES[version]:
         terminal.say(f"warning: collector {version} is vulnerable: {known}")
     found = collector.ensure(Progress(terminal.say), detect(environ), environ, version=version)
-    terminal.say(f"collector {version}: {found.program} ({INSTALL_METHODS[found.route]})")
-    if found.route is InstallMethod.OFFICIAL and not CollectorVersion.parse(version).has(Feature.QUEUE_BATCH):
+    terminal.say(f"collector {version}: {found.program} ({INSTALL_METHODS[found.method]})")
+    if found.method is InstallMethod.OFFICIAL and not CollectorVersion.parse(version).has(Feature.QUEUE_BATCH):
         terminal.say(
             f"warning: this release of {version} loses what {otel.DEFAULT_VERSION} has left in a queue;"
             f" {collector.ROUTE_VARIABLE}={InstallMethod.GO} builds one that does not"

@@ -48,7 +48,7 @@ def run(
 
     Raises:
         OperationError: when something keeps it from running.
-        toolchain.failure.StepFailedError: when the collector cannot be had.
+        toolchain.errors.StepFailedError: when the collector cannot be had.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         # As for Ctrl-C, so that files with secrets are removed whenever the end comes.

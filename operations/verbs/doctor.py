@@ -17,7 +17,7 @@ from operations.console import terminal
 from operations.engine.protocol import Engine, EngineFacts, EngineUnreachableError
 from operations.stack.target import Target, target
 from toolchain import locations
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 
 
 def _engine(on: Target) -> tuple[Engine | None, EngineFacts | None, str]:

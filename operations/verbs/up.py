@@ -132,7 +132,7 @@ def ensure_tools(without: Collection[Part] = ()) -> None:
     """Bring what is missing: engine, Pulumi with its plugins, base image.
 
     Raises:
-        toolchain.failure.StepFailedError: when something cannot be brought, with what to install by hand.
+        toolchain.errors.StepFailedError: when something cannot be brought, with what to install by hand.
     """
     ensure(Progress(terminal.say), want=[part for part in Part if part not in without])
 

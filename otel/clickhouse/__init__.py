@@ -1,8 +1,8 @@
-"""The tables in ClickHouse that the collector inserts into, as statements for whoever runs them.
+"""The ClickHouse tables that the collector inserts into, as SQL statements.
 
-Own tables, because exporters that create them race each other and do not start while ClickHouse is down. They
-suit the inserts of every version in `otel.VERSIONS`. Files are applied in the order of their numbers; a table that
-has been created is changed by a new file with the next number, never by an edit of an old one.
+They are not created by the exporters, because these race each other and do not start while ClickHouse is down. The
+tables accept the inserts of every version in `otel.VERSIONS`. Files are applied in the order of their numbers;
+change an existing table by a new file with the next number, never by editing an old one.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ SCHEMA_VERSION = int(_FILES[-1].name.split("_")[0])
 
 
 def statements(target: ClickHouse, *, retention_days: int) -> tuple[str, ...]:
-    """Give all statements, in order. Each may run again and again: what is there stays, and gets the retention.
+    """Return all statements, in order. Each can be repeated: existing data is kept, and gets the new retention.
 
     The last one records the schema's version, which is the highest number of a file.
+
+    Raises:
+        ConfigurationError: when the retention is out of range.
     """
     if not 1 <= retention_days <= LONGEST_RETENTION_DAYS:
         raise ConfigurationError(
@@ -45,7 +48,7 @@ def statements(target: ClickHouse, *, retention_days: int) -> tuple[str, ...]:
         *tables,
         f'CREATE TABLE IF NOT EXISTS "{database}".otel_schema'
         " (Version UInt32, AppliedAt DateTime DEFAULT now()) ENGINE = ReplacingMergeTree ORDER BY Version",
-        # The name is checked by ClickHouse's own class.
+        # `ClickHouse` validates the database's name.
         f'INSERT INTO "{database}".otel_schema (Version) SELECT {SCHEMA_VERSION}'  # noqa: S608
         f' WHERE {SCHEMA_VERSION} NOT IN (SELECT Version FROM "{database}".otel_schema)',
     )

@@ -65,7 +65,7 @@ def test_the_release_of_the_official_host_installs_and_pulumi_downloads_its_plug
 
     found = pulumi.ensure(Progress(lines.append, logs=tmp_path / "logs"), machine, environ)
 
-    assert found.route is InstallMethod.OFFICIAL
+    assert found.method is InstallMethod.OFFICIAL
     said = subprocess.run(
         [shutil.which("pulumi", path=found.programs) or "", "version"],
         env={**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},

@@ -22,7 +22,7 @@ PAGE = (ROOT / "docs" / "dashboards.md").read_text()
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_an_alert_says_how_bad_it_is_what_it_is_and_what_to_do(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"warning", "critical"}
-    assert alert["annotations"].keys() == {"summary", "description"}
+    assert alert["annotations"].keys() == {"summary", "description", "runbook_url"}
 
 
 def test_the_page_lists_every_alert_with_its_severity() -> None:

@@ -1,4 +1,4 @@
-"""Which profile a collector gets, and what is said about it."""
+"""Which profile a collector gets, and the reason shown for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BOTH = otel.Destinations(clickhouse=DESTINATIONS.clickhouse, datadog=DESTINATION
         (BOTH, "clickhouse", False, "clickhouse"),
     ],
 )
-def test_a_name_comes_before_clickhouse_before_signoz_before_files(
+def test_a_named_profile_precedes_clickhouse_then_signoz_then_files(
     destinations: otel.Destinations, asked: str | None, development: bool, expected: str
 ) -> None:
     choice = otel.choose(profile=asked, development=development, destinations=destinations)

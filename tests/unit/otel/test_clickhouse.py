@@ -1,4 +1,4 @@
-"""The statements that make ClickHouse's tables, against the columns that each exporter version inserts."""
+"""The statements that create ClickHouse's tables, against the columns that each exporter version inserts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 
 TARGET = otel.ClickHouse(endpoint="http://clickhouse:8123", database="telemetry")
 
-# Where the versions differ, and a few more: read in the INSERT statements of the exporters.
+# The columns that differ by version, and a few more, from the INSERT statements of the exporters.
 INSERTED: dict[str, dict[str, tuple[str, ...]]] = {
     "otel_metrics_sum": {
         "0.96.0": ("AggTemp", "IsMonotonic"),
@@ -36,7 +36,7 @@ def created(table: str) -> str:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_every_table_is_created_once_in_the_database_and_forgets(table: str) -> None:
+def test_every_table_is_created_once_in_the_database_with_a_retention(table: str) -> None:
     assert re.search(r"TTL .*toIntervalDay\(7\)", created(table))
 
 
@@ -48,14 +48,14 @@ def test_a_table_has_the_columns_that_each_version_inserts(table: str, version: 
     assert set(INSERTED[table][version]) <= columns
 
 
-def test_a_version_that_names_no_service_and_calls_the_temporality_otherwise_fills_the_same_columns() -> None:
+def test_inserts_of_the_old_version_fill_the_columns_that_it_does_not_name() -> None:
     table = created("otel_metrics_sum")
 
     assert "ServiceName LowCardinality(String) DEFAULT ResourceAttributes['service.name']" in table
     assert "AggregationTemporality Int32 DEFAULT AggTemp" in table
 
 
-def test_statements_can_run_again_and_change_the_retention_of_what_is_there() -> None:
+def test_statements_can_be_repeated_and_change_the_retention_of_existing_tables() -> None:
     texts = statements(TARGET, retention_days=30)
 
     assert all("IF NOT EXISTS" in text or text.startswith(("ALTER", "INSERT")) for text in texts)
@@ -78,6 +78,6 @@ def test_the_last_statement_records_the_version() -> None:
 
 
 @pytest.mark.parametrize("days", [0, -1, 3651])
-def test_a_retention_that_keeps_nothing_or_everything_is_refused(days: int) -> None:
+def test_a_retention_out_of_range_is_refused(days: int) -> None:
     with pytest.raises(otel.ConfigurationError, match=f"from 1 to 3650 days, not {days}"):
         statements(TARGET, retention_days=days)

@@ -1,4 +1,4 @@
-"""The collector's configuration, as far as it can be judged without a collector."""
+"""Composing and rendering, as far as they can be tested without a collector."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ import yaml
 
 import otel
 from otel.config_context import Reference
-from otel.example import DESTINATIONS, example
+from otel.example import example
 from otel.profiles import Pipeline
+from tests.unit.otel.composed import composed
 
 pytestmark = pytest.mark.unit
 
 GOLDEN = Path(otel.__file__).parent / "golden"
 FILE_DEV = otel.PROFILES["file-dev"]
-EVERYTHING = {"destinations": DESTINATIONS, "environment": "staging"}
-
-
-def composed(name: str, **arguments: Any) -> dict[str, Any]:
-    return otel.compose(otel.PROFILES[name], **{**EVERYTHING, **arguments})
 
 
 def components_of(config: dict[str, Any]) -> set[str]:
@@ -38,10 +34,10 @@ def test_each_profile_renders_to_its_golden_file(profile: otel.Profile, version:
 
     text = example(profile, version=version)
 
-    assert text == golden.read_text(), "read the difference, then: python -m otel"
+    assert text == golden.read_text(), "read the difference, then run: python -m otel"
 
 
-def test_there_is_no_golden_file_that_nothing_renders_to() -> None:
+def test_every_golden_file_belongs_to_a_profile_and_version() -> None:
     expected = {f"{profile}-{version}.yaml" for profile in otel.PROFILES for version in otel.VERSIONS}
 
     assert {path.name for path in GOLDEN.iterdir()} == expected
@@ -49,7 +45,7 @@ def test_there_is_no_golden_file_that_nothing_renders_to() -> None:
 
 @pytest.mark.parametrize("version", otel.VERSIONS)
 @pytest.mark.parametrize("name", otel.PROFILES)
-def test_every_component_is_used_and_every_used_component_is_there(name: str, version: str) -> None:
+def test_every_component_is_used_and_every_used_component_is_configured(name: str, version: str) -> None:
     config = composed(name, version=version)
 
     kinds = ("receivers", "processors", "exporters", "connectors")
@@ -60,7 +56,7 @@ def test_every_component_is_used_and_every_used_component_is_there(name: str, ve
 
 @pytest.mark.parametrize("version", otel.VERSIONS)
 @pytest.mark.parametrize("name", otel.PROFILES)
-def test_the_memory_limiter_is_the_first_processor_wherever_something_comes_in(name: str, version: str) -> None:
+def test_the_memory_limiter_is_the_first_processor_after_every_receiver(name: str, version: str) -> None:
     config = composed(name, version=version)
 
     first = {
@@ -79,33 +75,16 @@ def test_the_memory_limits_are_in_order_below_the_containers(memory_mib: int) ->
     assert 0 < limiter["spike_limit_mib"] < limiter["limit_mib"] < go_limit < memory_mib
 
 
-def test_the_seeds_memory_limits_come_out_of_a_container_large_enough_for_them() -> None:
-    limiter = otel.compose(FILE_DEV, memory_mib=1366)["processors"]["memory_limiter"]
-
-    assert (limiter["limit_mib"], limiter["spike_limit_mib"]) == (1024, 256)
-
-
-def test_the_log_level_is_the_collectors_own() -> None:
-    assert otel.compose(FILE_DEV, level="debug")["service"]["telemetry"]["logs"]["level"] == "debug"
-
-
-def test_a_collector_before_the_readers_gets_an_address_and_no_key_it_does_not_know() -> None:
-    config = otel.compose(FILE_DEV, version="0.96.0")
-
-    assert config["service"]["telemetry"]["metrics"] == {"level": "normal", "address": "0.0.0.0:8888"}
-    assert all("create_directory" not in exporter for exporter in config["exporters"].values())
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"level": "loud"}, "unknown log level 'loud': one of debug, info, warn, error"),
         ({"memory_mib": 64}, "a collector needs at least 96 MiB, not 64"),
-        ({"version": "latest"}, "not a collector version: 'latest' (expected for instance 0.149.0)"),
-        ({"version": "0.149"}, "not a collector version: '0.149' (expected for instance 0.149.0)"),
+        ({"version": "latest"}, "not a collector version: 'latest' (expected the form 0.149.0)"),
+        ({"version": "0.149"}, "not a collector version: '0.149' (expected the form 0.149.0)"),
     ],
 )
-def test_what_cannot_work_is_refused_with_what_would(change: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused_with_the_valid_ones(change: dict[str, Any], message: str) -> None:
     with pytest.raises(otel.ConfigurationError) as error:
         otel.compose(FILE_DEV, **change)
 
@@ -119,9 +98,26 @@ def test_a_profile_that_names_an_unknown_component_is_refused() -> None:
         otel.compose(replace(FILE_DEV, pipelines=(pipeline,)))
 
 
-def test_two_pipelines_of_one_name_are_refused() -> None:
-    with pytest.raises(otel.ConfigurationError, match="two pipelines of one name"):
+def test_two_pipelines_of_the_same_name_are_refused() -> None:
+    with pytest.raises(otel.ConfigurationError, match="two pipelines of the same name"):
         otel.compose(replace(FILE_DEV, pipelines=FILE_DEV.pipelines * 2))
+
+
+def test_queues_that_exceed_the_disk_budget_are_refused() -> None:
+    with pytest.raises(otel.ConfigurationError, match=r"need 7560000000 bytes of disk for 1800 s at 1000 spans/s"):
+        composed("clickhouse-prod", queue_budget=otel.QueueBudget(outage_seconds=1800))
+
+
+@pytest.mark.parametrize("version", otel.VERSIONS)
+@pytest.mark.parametrize("name", otel.PROFILES)
+def test_secrets_are_references_to_exactly_the_files_that_the_profile_names(name: str, version: str) -> None:
+    text = otel.render(composed(name, version=version))
+
+    named = {
+        f"${{file:{otel.CONTAINER.secrets_directory}/{secret}}}"
+        for secret in otel.secret_names(otel.PROFILES[name])
+    }
+    assert {line.split(": ", 1)[1] for line in text.splitlines() if "${file:" in line} == named
 
 
 def test_a_literal_dollar_is_doubled_and_a_reference_left_for_the_collector() -> None:
@@ -142,11 +138,5 @@ def test_text_that_looks_like_another_type_stays_text() -> None:
     assert yaml.safe_load(otel.render(values)) == values
 
 
-def test_equal_arguments_give_equal_text() -> None:
+def test_equal_arguments_return_equal_text() -> None:
     assert otel.render(otel.compose(FILE_DEV)) == otel.render(otel.compose(FILE_DEV))
-
-
-@pytest.mark.parametrize(("older", "newer"), [("0.96.0", "0.149.0"), ("0.149.0", "0.149.1"), ("0.149.9", "1.0.0")])
-def test_versions_are_ordered_by_number_not_by_text(older: str, newer: str) -> None:
-    assert otel.CollectorVersion.parse(older) < otel.CollectorVersion.parse(newer)
-    assert str(otel.CollectorVersion.parse(newer)) == newer

@@ -1,4 +1,4 @@
-"""What Grafana relies on in the dashboards' files; tests/engine/test_dashboards.py runs their queries."""
+"""What Grafana requires of the dashboards' files; tests/engine/test_dashboards.py runs their queries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DASHBOARDS = {dashboard["uid"]: dashboard for dashboard in grafana.dashboards()}
 each = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS.keys())
 
 
-def test_addresses_of_dashboards_stay_what_links_to_them_say() -> None:
+def test_the_uids_that_links_to_dashboards_use_stay_the_same() -> None:
     assert [dashboard["uid"] for dashboard in grafana.dashboards()] == [
         "letta-agents",
         "letta-collector",
@@ -29,7 +29,7 @@ def test_addresses_of_dashboards_stay_what_links_to_them_say() -> None:
 
 
 @pytest.mark.parametrize("uid", sorted(DASHBOARDS.keys() - {"letta-trace"}))
-def test_a_dashboard_can_be_narrowed_to_a_stack_and_an_environment(uid: str) -> None:
+def test_a_dashboard_can_be_filtered_by_stack_and_environment(uid: str) -> None:
     dashboard = DASHBOARDS[uid]
     for name in ("device_id", "environment"):
         variable = grafana.variables(dashboard)[name]
@@ -38,7 +38,7 @@ def test_a_dashboard_can_be_narrowed_to_a_stack_and_an_environment(uid: str) -> 
 
 
 @each
-def test_data_sources_are_chosen_by_whoever_imports_a_dashboard(dashboard: dict[str, Any]) -> None:
+def test_the_user_chooses_the_data_source_when_importing_a_dashboard(dashboard: dict[str, Any]) -> None:
     [source] = [v for v in dashboard["templating"]["list"] if v["type"] == "datasource"]
     holders = [*dashboard["panels"], *(v for v in dashboard["templating"]["list"] if v["type"] == "query")]
 
@@ -60,7 +60,7 @@ def test_variables_that_are_declared_are_used(dashboard: dict[str, Any]) -> None
 
 
 @each
-def test_queries_name_tables_that_there_are(dashboard: dict[str, Any]) -> None:
+def test_queries_use_existing_tables(dashboard: dict[str, Any]) -> None:
     for query in grafana.queries(dashboard):
         named = set(re.findall(r"\$\{database\}\.(\w+)", query.text))
         assert named <= set(TABLES)
@@ -68,21 +68,21 @@ def test_queries_name_tables_that_there_are(dashboard: dict[str, Any]) -> None:
 
 
 @each
-def test_queries_of_panels_look_at_the_chosen_stacks_only(dashboard: dict[str, Any]) -> None:
+def test_queries_of_panels_are_filtered_by_stack(dashboard: dict[str, Any]) -> None:
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             used = grafana.used_variables(target.get("rawSql") or target["expr"])
             assert {"device_id", "environment"} <= used or "trace_id" in used, panel["title"]
 
 
-def test_a_variable_means_the_same_in_all_dashboards() -> None:
-    """They hand their variables on to each other; their own queries may ask different tables."""
-    meant: dict[str, set[str]] = {}
+def test_a_variable_is_defined_alike_in_all_dashboards() -> None:
+    """Links pass variables on; only the tables that a query variable reads may differ."""
+    definitions: dict[str, set[str]] = {}
     for dashboard in DASHBOARDS.values():
         for name, variable in grafana.variables(dashboard).items():
-            meant.setdefault(name, set()).add("" if variable["type"] == "query" else variable["query"])
+            definitions.setdefault(name, set()).add("" if variable["type"] == "query" else variable["query"])
 
-    assert {name for name, meanings in meant.items() if len(meanings) > 1} == set()
+    assert {name for name, found in definitions.items() if len(found) > 1} == set()
 
 
 @each
@@ -92,7 +92,7 @@ def test_links_lead_to_a_dashboard_and_to_variables_that_it_has(dashboard: dict[
 
 
 @each
-def test_panels_neither_share_their_ids_nor_their_places(dashboard: dict[str, Any]) -> None:
+def test_panels_neither_share_ids_nor_overlap(dashboard: dict[str, Any]) -> None:
     places = [panel["gridPos"] for panel in dashboard["panels"]]
     cells = [
         (x, y)
@@ -106,7 +106,7 @@ def test_panels_neither_share_their_ids_nor_their_places(dashboard: dict[str, An
     assert max(x for x, _ in cells) < 24
 
 
-def test_what_is_no_macro_of_ours_is_not_guessed() -> None:
+def test_an_unknown_macro_is_an_error() -> None:
     now = datetime.now(UTC)
     times = grafana.Times(start=now, end=now, step=60)
 

@@ -1,4 +1,4 @@
-"""Files from which a collector reads a secret. That it does is shown by the engine tests; here are the forms."""
+"""The content of files from which a collector reads a secret; engine tests show that it reads them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_no_dollar_is_left_that_an_old_collector_could_expand() -> None:
 
 @pytest.mark.parametrize("version", otel.VERSIONS)
 @pytest.mark.parametrize("value", ["", "line\n", "two\nlines", "a\rb", "a\0b"])
-def test_what_cannot_be_a_secret_is_refused_without_repeating_it(value: str, version: str) -> None:
+def test_an_invalid_secret_is_refused_without_repeating_it(value: str, version: str) -> None:
     with pytest.raises(otel.ConfigurationError) as error:
         otel.secret_file(value, version=version)
 

@@ -10,7 +10,7 @@ import pytest
 
 from toolchain import base_image
 from toolchain.base_image import NAME, PullError
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 
@@ -55,7 +55,7 @@ class FakeImages:
 
 
 class Shown(Progress):
-    """Keeps lines and commands; a command gives the words `a tree`."""
+    """Keeps lines and commands; a command's output is `a tree`."""
 
     def __init__(self, folder: Path) -> None:
         self.lines: list[str] = []
@@ -75,14 +75,14 @@ def progress(tmp_path: Path) -> Shown:
     return Shown(tmp_path)
 
 
-def test_an_image_that_is_there_stays_as_it_is(progress: Shown) -> None:
+def test_an_existing_image_is_kept(progress: Shown) -> None:
     images = FakeImages(names={NAME})
     base_image.ensure(progress, DEBIAN, images, {})
     assert images.names == {NAME}
     assert progress.lines == []
 
 
-def test_it_is_pulled_where_a_registry_answers_and_the_digest_is_shown(progress: Shown) -> None:
+def test_it_is_pulled_where_a_registry_is_reachable_and_the_digest_is_shown(progress: Shown) -> None:
     images = FakeImages()
     base_image.ensure(progress, DEBIAN, images, {})
     assert NAME in images.names
@@ -90,7 +90,7 @@ def test_it_is_pulled_where_a_registry_answers_and_the_digest_is_shown(progress:
     assert progress.ran == []
 
 
-def test_it_is_bootstrapped_where_no_registry_answers(progress: Shown) -> None:
+def test_it_is_bootstrapped_where_no_registry_is_reachable(progress: Shown) -> None:
     images = FakeImages(registry=False)
     base_image.ensure(progress, DEBIAN, images, {})
     assert NAME in images.names
@@ -122,7 +122,7 @@ def test_mmdebstrap_is_installed_where_that_is_allowed(progress: Shown) -> None:
     ],
     ids=str,
 )
-def test_where_it_can_be_had_neither_way_the_ways_out_are_named(progress: Shown, machine: Machine) -> None:
+def test_where_it_can_neither_be_pulled_nor_built_the_fixes_are_named(progress: Shown, machine: Machine) -> None:
     with pytest.raises(StepFailedError) as caught:
         base_image.ensure(progress, machine, FakeImages(registry=False), {})
     assert machine.why_no_packages in caught.value.problem

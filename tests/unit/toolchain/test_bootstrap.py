@@ -1,4 +1,4 @@
-"""The script that makes .venv: quick when nothing is to do, and clear when it cannot."""
+"""The script that creates .venv: silent when it is current, and clear about what is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEPLOYING, TESTING = "requirements.lock", "requirements-dev.lock"
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Give a checkout with the script, and locks of uv alone, or with one package more for tests."""
+    """Return a checkout with the script and two locks: uv alone, and uv with one more package for tests."""
     (tmp_path / "toolchain").mkdir()
     shutil.copy(ROOT / "toolchain" / "bootstrap.sh", tmp_path / "toolchain")
     write_locks(tmp_path, "0")
@@ -44,7 +44,7 @@ def bootstrap(clone: Path, *lock: str, **variables: str) -> subprocess.Completed
 
 
 def finish(clone: Path, lock: str = DEPLOYING) -> None:
-    """Make what a run of the script leaves that went well."""
+    """Create what a successful run of the script leaves behind."""
     folder = clone / ".venv" / "bin"
     folder.mkdir(parents=True)
     (folder / "python").symlink_to(sys.executable)
@@ -60,20 +60,20 @@ def python_without_ensurepip(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("lock", [(DEPLOYING,), (TESTING,), ()], ids=["deploying", "testing", "unnamed"])
-def test_what_is_current_is_left_alone_without_a_word(clone: Path, lock: tuple[str, ...]) -> None:
+def test_a_current_environment_is_kept_without_output(clone: Path, lock: tuple[str, ...]) -> None:
     finish(clone, *lock)
     done = bootstrap(clone, *lock, LETTA_PYTHON="no-such-python")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_an_environment_for_tests_is_good_enough_for_deploying(clone: Path) -> None:
+def test_an_environment_for_tests_also_serves_for_deploying(clone: Path) -> None:
     finish(clone, TESTING)
     done = bootstrap(clone, LETTA_PYTHON="no-such-python")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def python_without_network(folder: Path) -> str:
-    """Give a Python that makes a .venv of itself alone, and whose pip installs nothing."""
+    """Return a Python that creates a .venv from itself alone, and whose pip fails."""
     program = folder / "python-without-network"
     program.write_text(
         "#!/bin/sh\n"
@@ -92,7 +92,7 @@ def spoil_lock(clone: Path) -> None:
     (clone / ".venv" / "bin" / "python").unlink()
 
 
-def leave_half_made(clone: Path) -> None:
+def leave_incomplete(clone: Path) -> None:
     (clone / ".venv" / ".making").touch()
 
 
@@ -105,25 +105,27 @@ def lose_python(clone: Path) -> None:
     (clone / ".venv" / "bin" / "python").symlink_to("/nonexistent/python")
 
 
-@pytest.mark.parametrize("spoil", [spoil_lock, leave_half_made, move_elsewhere, lose_python])
-def test_what_is_half_made_moved_or_without_its_python_is_made_anew(clone: Path, spoil: object) -> None:
+@pytest.mark.parametrize("spoil", [spoil_lock, leave_incomplete, move_elsewhere, lose_python])
+def test_an_environment_that_is_incomplete_moved_or_without_its_python_is_created_again(
+    clone: Path, spoil: object
+) -> None:
     finish(clone)
     assert callable(spoil)
     spoil(clone)
     done = bootstrap(clone, LETTA_PYTHON="no-such-python")
     assert done.returncode == 1
-    assert "making it anew" in done.stderr
+    assert "creating it again" in done.stderr
 
 
 def put_python(clone: Path, program: str) -> None:
-    """Put a stand-in into the .venv."""
+    """Put a stand-in for Python into the .venv."""
     python = clone / ".venv" / "bin" / "python"
     python.unlink()
     shutil.copy(program, python)
 
 
 def python_that_installs(folder: Path) -> str:
-    """Give a Python that says what it is told to install, and does not."""
+    """Return a Python that prints which lock it should install, and installs nothing."""
     program = folder / "python-that-installs"
     program.write_text(
         "#!/bin/sh\n"
@@ -136,24 +138,24 @@ def python_that_installs(folder: Path) -> str:
     return str(program)
 
 
-def test_a_changed_lock_is_noticed_and_the_venv_is_kept(clone: Path) -> None:
+def test_a_changed_lock_is_installed_into_the_existing_environment(clone: Path) -> None:
     finish(clone)
     put_python(clone, python_without_network(clone))
     write_locks(clone, "1")
     done = bootstrap(clone, LETTA_PYTHON="no-such-python")
     assert "installing uv" in done.stderr
-    assert "making it" not in done.stderr
+    assert "creating it" not in done.stderr
     assert (clone / ".venv" / ".uv.lock").read_text() == (clone / DEPLOYING).read_text()
 
 
-def test_the_packages_for_tests_are_added_once(clone: Path) -> None:
+def test_the_packages_for_tests_are_installed_once(clone: Path) -> None:
     finish(clone)
     put_python(clone, python_that_installs(clone))
     assert f"synced {TESTING}" in bootstrap(clone, TESTING).stderr
     assert [bootstrap(clone, *lock).stderr for lock in ((), (TESTING,), (DEPLOYING,))] == ["", "", ""]
 
 
-def test_an_environment_for_tests_stays_one_when_the_locks_change(clone: Path) -> None:
+def test_an_environment_for_tests_keeps_their_packages_when_the_locks_change(clone: Path) -> None:
     finish(clone, TESTING)
     put_python(clone, python_that_installs(clone))
     write_locks(clone, "1")
@@ -161,7 +163,7 @@ def test_an_environment_for_tests_stays_one_when_the_locks_change(clone: Path) -
     assert bootstrap(clone, TESTING).stderr == ""
 
 
-def test_without_any_python_it_says_what_to_install(clone: Path) -> None:
+def test_without_any_python_the_message_says_what_to_install(clone: Path) -> None:
     done = bootstrap(clone, LETTA_PYTHON="no-such-python")
     assert done.returncode == 1
     assert "no Python 3.11 or newer was found" in done.stderr
@@ -171,7 +173,9 @@ def test_without_any_python_it_says_what_to_install(clone: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="only where packages are Debian's")
-def test_debians_python_without_ensurepip_is_recognised_and_nothing_is_installed_unasked(clone: Path) -> None:
+def test_debians_python_without_ensurepip_is_recognised_and_nothing_is_installed_where_that_is_refused(
+    clone: Path,
+) -> None:
     done = bootstrap(clone, LETTA_PYTHON=python_without_ensurepip(clone))
     assert done.returncode == 1
     assert "ensurepip" in done.stderr
@@ -179,10 +183,10 @@ def test_debians_python_without_ensurepip_is_recognised_and_nothing_is_installed
     assert "apt-get install python3 python3-venv" in done.stderr
 
 
-def test_a_failed_run_is_taken_for_half_made_by_the_next(clone: Path) -> None:
+def test_the_environment_of_a_failed_run_is_created_again(clone: Path) -> None:
     first = bootstrap(clone, LETTA_PYTHON=python_without_network(clone))
     assert first.returncode == 1
     assert "no route to host" in first.stderr
     assert "uv cannot be installed" in first.stderr
     assert (clone / ".venv" / ".making").exists()
-    assert "making it anew" in bootstrap(clone, LETTA_PYTHON="no-such-python").stderr
+    assert "creating it again" in bootstrap(clone, LETTA_PYTHON="no-such-python").stderr

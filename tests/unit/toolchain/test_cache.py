@@ -1,4 +1,4 @@
-"""The cache: whole or not at all, and damage is seen."""
+"""The cache: entries are complete or absent, and damage is detected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from toolchain.cache import Entry, content_key
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.progress import Progress
 
 pytestmark = pytest.mark.unit
@@ -38,18 +38,18 @@ def fill(folder: Path) -> None:
 
 
 def refuse(_folder: Path) -> None:
-    raise AssertionError("made although it was there")
+    raise AssertionError("created although it exists")
 
 
-def test_an_entry_that_was_made_is_whole_and_is_not_made_again(entry: Entry, progress: Progress) -> None:
-    assert entry.damage() == "not there"
+def test_an_intact_entry_is_not_created_again(entry: Entry, progress: Progress) -> None:
+    assert entry.damage() == "missing"
     entry.make(fill, progress)
     assert entry.is_complete
-    assert entry.damage(thorough=True) is None
-    entry.make(refuse, progress, thorough=True)
+    assert entry.damage() is None
+    entry.make(refuse, progress)
 
 
-def test_what_fails_on_the_way_leaves_nothing_that_looks_whole(entry: Entry, progress: Progress) -> None:
+def test_an_interrupted_fill_leaves_nothing_that_looks_complete(entry: Entry, progress: Progress) -> None:
     def interrupted(folder: Path) -> None:
         fill(folder)
         raise KeyboardInterrupt
@@ -73,7 +73,7 @@ def test_the_leftover_of_a_killed_run_is_removed_by_the_next(
     assert any("interrupted" in line for line in lines)
 
 
-def test_a_folder_without_its_list_counts_as_not_finished(entry: Entry, progress: Progress) -> None:
+def test_a_folder_without_its_list_of_files_is_not_finished(entry: Entry, progress: Progress) -> None:
     entry.folder.mkdir(parents=True)
     fill(entry.folder)
     assert entry.damage() == "not finished"
@@ -99,9 +99,9 @@ def take_rights(program: Path) -> None:
 
 @pytest.mark.parametrize(
     ("harm", "words"),
-    [(truncate, "bytes"), (change, "checksum"), (delete, "missing"), (take_rights, "executed")],
+    [(truncate, "bytes"), (change, "checksum"), (delete, "missing"), (take_rights, "not executable")],
 )
-def test_damage_is_named_and_mended(
+def test_damage_is_named_and_fixed(
     entry: Entry, progress: Progress, lines: list[str], harm: object, words: str
 ) -> None:
     entry.make(fill, progress)
@@ -109,21 +109,11 @@ def test_damage_is_named_and_mended(
     harm(entry.folder / "bin" / "tool")
     assert words in (entry.damage() or "")
     entry.make(fill, progress)
-    assert entry.damage(thorough=True) is None
-    assert any("made again" in line for line in lines)
-
-
-def test_a_change_that_keeps_size_and_time_is_seen_by_a_thorough_look(entry: Entry, progress: Progress) -> None:
-    entry.make(fill, progress)
-    program = entry.folder / "bin" / "tool"
-    times = program.stat()
-    change(program)
-    os.utime(program, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert entry.damage() is None
-    assert "checksum" in (entry.damage(thorough=True) or "")
+    assert any("creating it again" in line for line in lines)
 
 
-def test_a_touched_file_is_still_whole(entry: Entry, progress: Progress) -> None:
+def test_a_touched_file_is_no_damage(entry: Entry, progress: Progress) -> None:
     entry.make(fill, progress)
     os.utime(entry.folder / "bin" / "tool")
     assert entry.is_complete
@@ -135,7 +125,7 @@ def test_a_list_that_cannot_be_read_is_damage(entry: Entry, progress: Progress) 
     assert "cannot be read" in (entry.damage() or "")
 
 
-def test_two_at_once_make_it_once(entry: Entry, progress: Progress) -> None:
+def test_concurrent_calls_create_the_entry_once(entry: Entry, progress: Progress) -> None:
     begun, go_on, made = threading.Event(), threading.Event(), []
 
     def slowly(folder: Path) -> None:
@@ -180,9 +170,7 @@ def test_the_key_depends_on_names_and_content_only(tmp_path: Path) -> None:
     assert key(one, "linux") != key(two, "linux")
 
 
-def test_an_entry_with_a_check_of_its_own_is_whole_only_when_that_says_so(
-    tmp_path: Path, progress: Progress
-) -> None:
+def test_an_entrys_own_check_decides_too(tmp_path: Path, progress: Progress) -> None:
     wrong: list[str] = []
     entry = Entry(tmp_path / "cache" / "tool-0", check=lambda _folder: wrong[0] if wrong else None)
     entry.make(fill, progress)

@@ -1,4 +1,4 @@
-"""The two ways to the collector: the release from a server that speaks its URLs, and Go modules."""
+"""The two install methods of the collector: the release, from a server with its URLs, and Go modules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from werkzeug import Response
 import otel
 from toolchain import collector, go_modules
 from toolchain.collector import Installation
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.install_method import InstallMethod
 from toolchain.machine import Machine
 from toolchain.progress import Progress
@@ -114,7 +114,7 @@ def test_each_platform_gets_its_own_release(world: World, platform: str) -> None
 
     found = world.ensure(PLATFORMS[platform])
 
-    assert found.route is InstallMethod.OFFICIAL
+    assert found.method is InstallMethod.OFFICIAL
     assert os.access(found.program, os.X_OK)
     assert [request.path for request, _ in world.server.log] == [
         f"/v{VERSION}/opentelemetry-collector-releases_otelcol-contrib_checksums.txt",
@@ -131,7 +131,7 @@ def test_a_download_that_is_kept_elsewhere_is_followed_there(world: World) -> No
     world.server.expect_request(f"/v{VERSION}/{name}").respond_with_data(status=302, headers=moved)
     world.server.expect_request("/assets/1").respond_with_data(RELEASE)
 
-    assert world.ensure().route is InstallMethod.OFFICIAL
+    assert world.ensure().method is InstallMethod.OFFICIAL
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -140,12 +140,12 @@ def test_each_platform_builds_where_nothing_can_be_downloaded(world: World, plat
 
     found = world.ensure(PLATFORMS[platform])
 
-    assert found.route is InstallMethod.GO
+    assert found.method is InstallMethod.GO
     ((binary, environment),) = world.built
     assert binary.source == collector.SOURCES / VERSION
     assert f"-X main.version={VERSION}" in binary.ldflags
     assert environment["CGO_ENABLED"] == "0"
-    assert "not the official release: http://releases.invalid/v" in world.said
+    assert "official release not available: http://releases.invalid/v" in world.said
 
 
 @pytest.mark.parametrize("system", ["Windows", "CYGWIN_NT-10.0", "MSYS_NT-10.0-22631", "MINGW64_NT-10.0"])
@@ -169,7 +169,7 @@ def test_only_the_program_is_unpacked(world: World) -> None:
     assert not list(world.home.rglob("escaped"))
 
 
-def test_a_second_time_nobody_is_asked_and_nothing_is_said(world: World) -> None:
+def test_a_second_run_downloads_nothing_and_reports_nothing(world: World) -> None:
     world.publish()
     world.ensure()
     asked = len(world.server.log)
@@ -267,14 +267,14 @@ def test_an_archive_that_ends_too_early_leads_to_go_modules(world: World) -> Non
     ).respond_with_data(f"{hashlib.sha256(RELEASE).hexdigest()}  {path.rpartition('/')[2]}\n")
     world.server.expect_ordered_request(path).respond_with_handler(cut)
 
-    assert world.ensure().route is InstallMethod.GO
+    assert world.ensure().method is InstallMethod.GO
     assert "cannot be downloaded" in world.said
 
 
 def test_an_archive_that_is_not_there_leads_to_go_modules(world: World) -> None:
     world.publish(None)
 
-    assert world.ensure().route is InstallMethod.GO
+    assert world.ensure().method is InstallMethod.GO
     assert "cannot be downloaded: Server error" in world.said or "cannot be downloaded: Client error" in world.said
 
 
@@ -284,24 +284,24 @@ def test_an_archive_that_is_not_there_leads_to_go_modules(world: World) -> None:
 def test_checksums_that_lack_the_archive_lead_to_go_modules(world: World, sums: str) -> None:
     world.publish(sums=sums)
 
-    assert world.ensure().route is InstallMethod.GO
+    assert world.ensure().method is InstallMethod.GO
     assert f"does not list otelcol-contrib_{VERSION}_linux_amd64.tar.gz" in world.said
 
 
 def test_a_machine_without_a_release_builds(world: World) -> None:
-    assert world.ensure(replace(LINUX, architecture="riscv64")).route is InstallMethod.GO
+    assert world.ensure(replace(LINUX, architecture="riscv64")).method is InstallMethod.GO
     assert "no release is known for Linux on riscv64" in world.said
 
 
-def test_a_way_can_be_chosen(world: World) -> None:
+def test_an_install_method_can_be_chosen(world: World) -> None:
     world.publish()
     world.environ["LETTA_COLLECTOR_ROUTE"] = "go"
 
-    assert world.ensure().route is InstallMethod.GO
+    assert world.ensure().method is InstallMethod.GO
     assert len(world.server.log) == 0
 
 
-def test_a_chosen_way_that_cannot_be_taken_is_an_error(world: World) -> None:
+def test_a_chosen_install_method_that_is_not_available_is_an_error(world: World) -> None:
     world.environ |= {
         "LETTA_COLLECTOR_ROUTE": "official",
         "LETTA_COLLECTOR_RELEASES_URL": "http://releases.invalid",
@@ -311,14 +311,14 @@ def test_a_chosen_way_that_cannot_be_taken_is_an_error(world: World) -> None:
         world.ensure()
 
 
-def test_versions_lie_beside_each_other(world: World) -> None:
-    places = {
-        collector.installation(version, route, LINUX, world.environ).entry.folder
+def test_each_version_and_install_method_has_a_folder_of_its_own(world: World) -> None:
+    folders = {
+        collector.installation(version, method, LINUX, world.environ).entry.folder
         for version in otel.VERSIONS
-        for route in InstallMethod
+        for method in InstallMethod
     }
 
-    assert len(places) == 2 * len(otel.VERSIONS)
+    assert len(folders) == 2 * len(otel.VERSIONS)
 
 
 @pytest.mark.parametrize(

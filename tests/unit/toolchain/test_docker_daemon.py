@@ -1,22 +1,18 @@
-"""Which way leads to a Docker engine, on machines of every kind."""
+"""How each kind of machine gets a Docker engine."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import socket
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from toolchain import docker_daemon, docker_endpoint, system_packages
+from toolchain import docker_daemon, system_packages
 from toolchain.docker_daemon import Answer, Remedy
 from toolchain.docker_endpoint import USUAL, Endpoint
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.machine import Machine
 from toolchain.progress import Progress
 
@@ -36,8 +32,8 @@ UBUNTU = replace(DEBIAN, distribution="ubuntu", like=("debian",), has_systemd=Tr
 WSL = replace(UBUNTU, in_wsl=True)
 
 
-def told(value: object) -> str:
-    """Name a parameter alike in every process, which a set's own text would not be."""
+def parameter_id(value: object) -> str:
+    """Return a name that is the same in every process, unlike the text of a set."""
     if not isinstance(value, Machine):
         return str(value)
     flags = ("is_root", "has_systemd", "in_wsl", "system_packages_refused")
@@ -62,9 +58,9 @@ def told(value: object) -> str:
         (MAC, Remedy.BY_HAND),
         (WSL, Remedy.BY_HAND),
     ],
-    ids=told,
+    ids=parameter_id,
 )
-def test_the_way_to_an_engine_fits_the_machine(machine: Machine, expected: Remedy) -> None:
+def test_the_remedy_for_a_missing_engine_fits_the_machine(machine: Machine, expected: Remedy) -> None:
     assert docker_daemon.remedy(machine) is expected
 
 
@@ -78,21 +74,21 @@ def test_the_way_to_an_engine_fits_the_machine(machine: Machine, expected: Remed
         (replace(DEBIAN, programs=WITH_ENGINE, is_root=False), "sudo dockerd"),
         (replace(UBUNTU, programs=WITH_ENGINE, is_root=False), "sudo systemctl start docker"),
     ],
-    ids=told,
+    ids=parameter_id,
 )
-def test_where_only_a_person_can_help_the_steps_are_named(machine: Machine, words: str) -> None:
+def test_steps_by_hand_fit_the_machine(machine: Machine, words: str) -> None:
     assert any(words in line for line in docker_daemon.by_hand(machine))
 
 
 @pytest.mark.parametrize(
     ("machine", "why"),
     [
-        (replace(DEBIAN, is_root=False), "not run as root"),
+        (replace(DEBIAN, is_root=False), "you are not root"),
         (replace(DEBIAN, system_packages_refused=True), "LETTA_NO_SYSTEM_PACKAGES is set"),
         (FEDORA, "the distribution is fedora"),
         (MAC, "this is Darwin"),
     ],
-    ids=told,
+    ids=parameter_id,
 )
 def test_system_packages_are_never_installed_where_that_is_not_allowed(machine: Machine, why: str) -> None:
     with pytest.raises(StepFailedError) as caught:
@@ -154,7 +150,7 @@ def test_an_engine_that_answers_is_used_and_nothing_is_run(world: World) -> None
     assert "26.1.5" in world.lines[0]
 
 
-def test_a_debian_that_ships_the_command_docker_apart_gets_it_too(world: World) -> None:
+def test_a_debian_with_a_package_for_the_docker_command_gets_that_too(world: World) -> None:
     assert world.ensure(DEBIAN) == USUAL
     assert [words.rpartition(" --yes ")[2] for words in world.ran if " install " in words] == [
         "docker.io iptables apparmor",
@@ -169,7 +165,7 @@ def test_a_bare_debian_gets_an_engine_installed_and_started(world: World) -> Non
     assert [words.partition(" ")[0] for words in world.ran] == ["apt-get", "apt-get", "dockerd"]
     assert world.ran[1].endswith("install --yes docker.io iptables apparmor")
     assert any("no Docker engine is installed" in line for line in world.lines)
-    assert any("no systemd runs here" in line for line in world.lines)
+    assert any("systemd is not running" in line for line in world.lines)
 
 
 def test_an_installed_engine_is_started_by_systemd_where_that_runs(world: World) -> None:
@@ -177,7 +173,7 @@ def test_an_installed_engine_is_started_by_systemd_where_that_runs(world: World)
     assert world.ran == ["systemctl enable --now docker"]
 
 
-def test_an_engine_that_dies_at_its_start_shows_the_end_of_its_log(world: World) -> None:
+def test_an_engine_that_dies_at_start_is_reported_with_the_end_of_its_log(world: World) -> None:
     world.starts = lambda: None
     with pytest.raises(StepFailedError) as caught:
         world.ensure(replace(DEBIAN, programs=WITH_ENGINE))
@@ -185,105 +181,30 @@ def test_an_engine_that_dies_at_its_start_shows_the_end_of_its_log(world: World)
     assert "no-iptables" in str(caught.value)
 
 
-def test_an_engine_that_lets_us_not_in_is_not_installed_again(world: World) -> None:
+def test_an_engine_without_access_is_not_installed_again(world: World) -> None:
     world.answers[USUAL] = Answer(error="Permission denied", is_forbidden=True)
-    with pytest.raises(StepFailedError, match="may not use it") as caught:
+    with pytest.raises(StepFailedError, match="has no access to it") as caught:
         world.ensure(DEBIAN)
     assert "usermod -aG docker" in caught.value.fix[0]
     assert world.ran == []
 
 
-def test_an_engine_that_the_user_names_is_the_only_one_that_counts(world: World) -> None:
+def test_no_other_engine_replaces_one_that_the_user_names(world: World) -> None:
     world.environ["DOCKER_HOST"] = "tcp://192.0.2.1:2376"
     world.answers[USUAL] = Answer(version="26.1.5")
-    with pytest.raises(StepFailedError, match="DOCKER_HOST names") as caught:
+    with pytest.raises(StepFailedError, match="the address from DOCKER_HOST") as caught:
         world.ensure(DEBIAN)
     assert "connection refused" in caught.value.problem
     assert world.ran == []
 
 
-def test_the_refusal_says_why_nothing_was_installed(world: World) -> None:
-    with pytest.raises(StepFailedError, match="not run as root"):
+def test_the_error_says_why_no_engine_can_be_installed(world: World) -> None:
+    with pytest.raises(StepFailedError, match="you are not root"):
         world.ensure(replace(DEBIAN, is_root=False))
     assert world.ran == []
 
 
-# -- where engines are ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def listening() -> Iterator[Callable[[str], Path]]:
-    """Give a function that listens on a socket in a short-named home; the name of a socket has a limit."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as home:
-        opened = []
-
-        def listen(name: str) -> Path:
-            path = Path(home) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            server.bind(str(path))
-            server.listen()
-            opened.append(server)
-            return Path(home)
-
-        yield listen
-        for server in opened:
-            server.close()
-
-
-def write_context(home: Path, name: str, host: str) -> None:
-    folder = home / ".docker" / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
-    folder.mkdir(parents=True)
-    (folder / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host}}}))
-    (home / ".docker" / "config.json").write_text(json.dumps({"currentContext": name}))
-
-
-def test_the_current_context_of_the_docker_command_counts(tmp_path: Path) -> None:
-    write_context(tmp_path, "colima", "unix:///elsewhere/docker.sock")
-    environ = {"HOME": str(tmp_path)}
-    (found,) = docker_endpoint.candidates(environ)
-    assert found.host == "unix:///elsewhere/docker.sock"
-    assert found.is_given
-    assert docker_endpoint.variable(environ) == "unix:///elsewhere/docker.sock"
-
-
-def test_docker_host_counts_more_than_a_context(tmp_path: Path) -> None:
-    write_context(tmp_path, "colima", "unix:///elsewhere/docker.sock")
-    environ = {"HOME": str(tmp_path), "DOCKER_HOST": "tcp://192.0.2.1:2376"}
-    assert [one.host for one in docker_endpoint.candidates(environ)] == ["tcp://192.0.2.1:2376"]
-    assert docker_endpoint.variable(environ) is None
-
-
-def test_docker_desktops_own_socket_is_found_and_exported(
-    listening: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(docker_endpoint, "USUAL", "unix:///nowhere/docker.sock")
-    home = listening(".docker/run/docker.sock")
-    assert docker_endpoint.variable({"HOME": str(home)}) == f"unix://{home}/.docker/run/docker.sock"
-
-
-def test_a_rootless_engine_is_found(listening: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker_endpoint, "USUAL", "unix:///nowhere/docker.sock")
-    home = listening("docker.sock")
-    environ = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
-    assert docker_endpoint.variable(environ) == f"unix://{home}/docker.sock"
-
-
-def test_the_usual_socket_needs_no_variable(
-    listening: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = listening("usual.sock")
-    monkeypatch.setattr(docker_endpoint, "USUAL", f"unix://{home}/usual.sock")
-    assert docker_endpoint.variable({"HOME": str(home)}) is None
-
-
-def test_a_damaged_docker_configuration_is_as_good_as_none(tmp_path: Path) -> None:
-    (tmp_path / ".docker").mkdir()
-    (tmp_path / ".docker" / "config.json").write_text("{")
-    assert docker_endpoint.candidates({"HOME": str(tmp_path)})[0].host == USUAL
-
-
-def test_asking_where_nothing_listens_gives_an_error_and_not_an_exception(tmp_path: Path) -> None:
+def test_asking_where_nothing_listens_returns_an_error_and_raises_nothing(tmp_path: Path) -> None:
     endpoint = Endpoint(host=f"unix://{tmp_path}/none.sock", origin="test")
     answer = docker_daemon.ask(endpoint, os.environ)
     assert answer.version == ""
@@ -291,7 +212,7 @@ def test_asking_where_nothing_listens_gives_an_error_and_not_an_exception(tmp_pa
 
 
 @pytest.mark.parametrize(("program", "stays"), [("dockerd", True), ("python3", False), (None, True)])
-def test_the_number_of_a_killed_engine_does_not_keep_a_new_one_from_starting(
+def test_the_pid_file_of_a_killed_engine_does_not_keep_a_new_one_from_starting(
     tmp_path: Path, program: str | None, stays: bool
 ) -> None:
     file = tmp_path / "docker.pid"

@@ -1,4 +1,4 @@
-"""What a shell gets: programs, the embedded state and its passphrase, and nothing in place of a user's choice."""
+"""What a shell gets: programs, the embedded state and its passphrase; nothing replaces what the user has set."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from toolchain import docker_endpoint, network, passphrase, pulumi
+from toolchain import docker_endpoint, passphrase, pulumi
 from toolchain.environment import shell_environment
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.install_method import InstallMethod
 from toolchain.progress import Progress
 from toolchain.pulumi import Installation
@@ -37,14 +37,14 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def bring(route: InstallMethod, environ: dict[str, str]) -> Installation:
+def install(method: InstallMethod, environ: dict[str, str]) -> Installation:
     """Put an installation into the cache."""
 
     def fill(folder: Path) -> None:
         (folder / "bin").mkdir()
         (folder / "bin" / "pulumi").write_text("#!/bin/sh\n")
 
-    found = pulumi.installation(route, environ)
+    found = pulumi.installation(method, environ)
     found.entry.make(fill, Progress(lambda _: None))
     return found
 
@@ -56,10 +56,10 @@ def mode(path: Path) -> int:
 # -- programs ------------------------------------------------------------------------------------------------
 
 
-def test_a_build_from_go_modules_brings_its_own_plugins_and_keeps_the_users_logins(
+def test_a_build_from_go_modules_has_its_own_plugins_and_keeps_the_users_logins(
     environ: dict[str, str],
 ) -> None:
-    found = bring(InstallMethod.GO, environ)
+    found = install(InstallMethod.GO, environ)
     given = shell_environment(environ)
     first, second, *others = given["PATH"].split(":")
     assert first == str(found.programs)
@@ -72,8 +72,8 @@ def test_a_build_from_go_modules_brings_its_own_plugins_and_keeps_the_users_logi
 
 
 def test_the_official_release_keeps_its_plugins_where_pulumi_always_does(environ: dict[str, str]) -> None:
-    bring(InstallMethod.GO, environ)
-    found = bring(InstallMethod.OFFICIAL, environ)
+    install(InstallMethod.GO, environ)
+    found = install(InstallMethod.OFFICIAL, environ)
     given = shell_environment(environ)
     assert given["PATH"].startswith(f"{found.programs}:")
     assert "PULUMI_HOME" not in given
@@ -81,21 +81,21 @@ def test_the_official_release_keeps_its_plugins_where_pulumi_always_does(environ
 
 
 def test_a_damaged_installation_is_not_put_on_the_path(environ: dict[str, str]) -> None:
-    found = bring(InstallMethod.GO, environ)
+    found = install(InstallMethod.GO, environ)
     (found.programs / "pulumi").write_text("")
     assert str(found.programs) not in shell_environment(environ)["PATH"]
 
 
 def test_a_second_call_adds_nothing(environ: dict[str, str]) -> None:
-    bring(InstallMethod.GO, environ)
+    install(InstallMethod.GO, environ)
     once = shell_environment(environ)
     twice = shell_environment({**environ, **once})
     assert twice["PATH"] == once["PATH"]
     assert {**environ, **once, **twice} == {**environ, **once}
 
 
-def test_what_an_older_toolchain_put_on_the_path_goes(environ: dict[str, str], tmp_path: Path) -> None:
-    bring(InstallMethod.GO, environ)
+def test_the_path_entry_of_an_older_toolchain_is_removed(environ: dict[str, str], tmp_path: Path) -> None:
+    install(InstallMethod.GO, environ)
     old = tmp_path / ".cache" / "letta-platform" / "toolchain-old" / "bin"
     assert str(old) not in shell_environment({**environ, "PATH": f"{old}:/bin"})["PATH"]
 
@@ -127,7 +127,7 @@ def test_two_homes_have_different_passphrases(environ: dict[str, str], state: Pa
     assert (state / "passphrase").read_text() != other.read_text()
 
 
-def test_many_at_once_agree_on_one_passphrase(tmp_path: Path) -> None:
+def test_concurrent_calls_agree_on_one_passphrase(tmp_path: Path) -> None:
     file, start, seen = tmp_path / "passphrase", threading.Barrier(8), []
 
     def run() -> None:
@@ -174,25 +174,25 @@ def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(environ: dict[st
 
 
 @pytest.mark.parametrize("variable", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
-def test_a_passphrase_of_the_user_is_left_alone(environ: dict[str, str], state: Path, variable: str) -> None:
+def test_a_passphrase_that_the_user_set_is_kept(environ: dict[str, str], state: Path, variable: str) -> None:
     given = shell_environment({**environ, variable: "/theirs"})
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in given
     assert not (state / "passphrase").exists()
 
 
-def test_an_empty_passphrase_of_the_user_is_a_choice_too(environ: dict[str, str]) -> None:
+def test_an_empty_passphrase_that_the_user_set_is_kept(environ: dict[str, str]) -> None:
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in shell_environment({**environ, "PULUMI_CONFIG_PASSPHRASE": ""})
 
 
 @pytest.mark.parametrize("url", ["https://api.pulumi.test", "s3://states", "postgres://host/db"])
-def test_a_shared_backend_gets_no_passphrase_of_ours(environ: dict[str, str], state: Path, url: str) -> None:
+def test_no_passphrase_is_generated_for_a_shared_backend(environ: dict[str, str], state: Path, url: str) -> None:
     given = shell_environment({**environ, "PULUMI_BACKEND_URL": url})
     assert "PULUMI_BACKEND_URL" not in given
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in given
     assert not state.exists()
 
 
-def test_a_folder_of_the_user_is_a_backend_with_our_passphrase(
+def test_a_backend_in_another_folder_gets_a_generated_passphrase(
     environ: dict[str, str], state: Path, tmp_path: Path
 ) -> None:
     given = shell_environment({**environ, "PULUMI_BACKEND_URL": f"file://{tmp_path}/elsewhere"})
@@ -205,28 +205,3 @@ def test_the_endpoint_of_another_engine_is_exported(
 ) -> None:
     monkeypatch.setattr(docker_endpoint, "variable", lambda _: "unix:///elsewhere.sock")
     assert shell_environment(environ)["DOCKER_HOST"] == "unix:///elsewhere.sock"
-
-
-# -- certificates --------------------------------------------------------------------------------------------
-
-
-def test_a_usual_network_needs_no_ca_bundle(tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle.crt"
-    bundle.touch()
-    (tmp_path / "local").mkdir()
-    assert network.ca_bundle({}, system_bundle=bundle, local_certificates=tmp_path / "local") is None
-
-
-def test_certificates_that_somebody_added_make_the_systems_bundle_the_one_to_give(tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle.crt"
-    bundle.touch()
-    (tmp_path / "local").mkdir()
-    (tmp_path / "local" / "company.crt").touch()
-    assert network.ca_bundle({}, system_bundle=bundle, local_certificates=tmp_path / "local") == bundle
-
-
-def test_a_bundle_that_a_variable_names_counts_first(tmp_path: Path) -> None:
-    own = tmp_path / "own.pem"
-    own.touch()
-    environ = {"SSL_CERT_FILE": str(tmp_path / "gone.pem"), "REQUESTS_CA_BUNDLE": str(own)}
-    assert network.ca_bundle(environ) == own

@@ -1,4 +1,4 @@
-"""Steps are seen, silent programs are heard of, failures bring their last lines."""
+"""Steps are shown, silent programs get a heartbeat, and failures show their last lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.locations import ROOT
 from toolchain.progress import Progress
 
@@ -34,7 +34,7 @@ def test_a_step_shows_its_name_and_how_long_it_took(tmp_path: Path) -> None:
     assert lines[4].startswith("    done in ")
 
 
-def test_a_silent_program_is_heard_of_with_its_log_and_last_line(tmp_path: Path) -> None:
+def test_a_heartbeat_shows_the_log_and_last_line_of_a_silent_program(tmp_path: Path) -> None:
     lines: list[str] = []
     release = tmp_path / "release"
 
@@ -52,24 +52,24 @@ def test_a_silent_program_is_heard_of_with_its_log_and_last_line(tmp_path: Path)
     assert "last: compiling" in beats[-1]
 
 
-def test_a_failure_brings_the_last_lines_the_log_and_the_cure(tmp_path: Path) -> None:
+def test_a_failure_shows_the_last_lines_the_log_and_the_fix(tmp_path: Path) -> None:
     progress = Progress(lambda _: None, logs=tmp_path)
     with pytest.raises(StepFailedError) as caught:
-        progress.run(shell("seq 1 100; echo broken >&2; exit 3"), log="it", fix=["mend it"])
+        progress.run(shell("seq 1 100; echo broken >&2; exit 3"), log="it", fix=["fix it"])
     text = str(caught.value)
     assert "exit code 3" in text
     assert "| broken" in text
     assert "| 1\n" not in text
     assert str(tmp_path / "it.log") in text
-    assert "do:    mend it" in text
+    assert "do:    fix it" in text
 
 
-def test_a_program_that_is_not_there_is_a_failed_step(tmp_path: Path) -> None:
+def test_a_missing_program_is_a_failed_step(tmp_path: Path) -> None:
     with pytest.raises(StepFailedError, match="cannot be run"):
         Progress(lambda _: None, logs=tmp_path).run(["no-such-program-here"], log="it")
 
 
-def test_output_that_is_a_result_goes_to_its_own_file(tmp_path: Path) -> None:
+def test_output_that_is_a_result_goes_to_a_file_of_its_own(tmp_path: Path) -> None:
     target = tmp_path / "result"
     log = Progress(lambda _: None, logs=tmp_path).run(
         shell("echo result; echo words >&2"), log="it", output=target
@@ -79,7 +79,7 @@ def test_output_that_is_a_result_goes_to_its_own_file(tmp_path: Path) -> None:
     assert "result\n" not in log.read_text().partition("\n")[2]
 
 
-def test_an_interruption_ends_what_the_program_started_too(tmp_path: Path) -> None:
+def test_an_interruption_also_ends_what_the_program_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = (
         "import os, pathlib, signal, sys, threading, time\n"

@@ -1,4 +1,4 @@
-"""The two ways to Pulumi: the official release from a server that speaks its URLs, and Go modules."""
+"""The two install methods of Pulumi: the official release, from a server with its URLs, and Go modules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from toolchain import go_modules, pulumi, versions
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.install_method import InstallMethod
 from toolchain.machine import Machine
 from toolchain.progress import Progress
@@ -42,7 +42,7 @@ END
 
 
 def release(*, program: str = PULUMI) -> bytes:
-    """Give an archive that looks like Pulumi's, with something in it that must not be unpacked."""
+    """Return an archive that looks like Pulumi's, with files in it that must not be unpacked."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as archive:
         for name, content in (
@@ -62,7 +62,7 @@ def release(*, program: str = PULUMI) -> bytes:
 
 @dataclass
 class World:
-    """A server with Pulumi's URLs, a home, and a Go that only says that it was asked."""
+    """A server with Pulumi's URLs, a home, and a Go build that writes a stand-in."""
 
     server: HTTPServer
     home: Path
@@ -110,13 +110,13 @@ def world(httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return World(httpserver, tmp_path, [], environ)
 
 
-def test_the_official_release_is_taken_where_it_can_be_reached(world: World) -> None:
+def test_the_official_release_is_installed_where_it_is_reachable(world: World) -> None:
     world.publish(release())
     found = world.ensure()
-    assert found.route is InstallMethod.OFFICIAL
+    assert found.method is InstallMethod.OFFICIAL
     assert os.access(found.programs / "pulumi", os.X_OK)
     assert os.access(found.programs / "pulumi-language-python", os.X_OK)
-    assert "way: official release" in world.said
+    assert "install method: official release" in world.said
     plugins = world.home / ".pulumi" / "plugins"
     assert (plugins / "resource-docker-v5.2.0" / "content").read_text() == "plugin docker"
     assert len(list(plugins.iterdir())) == len(versions.read().plugins)
@@ -129,7 +129,7 @@ def test_only_files_of_the_releases_own_folder_are_unpacked(world: World) -> Non
     assert not list(world.home.rglob("escaped"))
 
 
-def test_a_second_run_asks_nobody(world: World) -> None:
+def test_a_second_run_downloads_nothing(world: World) -> None:
     world.publish(release())
     world.ensure()
     asked = len(world.server.log)
@@ -142,26 +142,26 @@ def test_a_second_run_asks_nobody(world: World) -> None:
 def test_an_unreachable_host_leads_to_go_modules_and_the_reason_is_shown(world: World) -> None:
     world.environ["LETTA_PULUMI_INSTALLER_URL"] = "http://pulumi.invalid"
     found = world.ensure()
-    assert found.route is InstallMethod.GO
-    assert "not the official release: http://pulumi.invalid/releases/sdk" in world.said
-    assert "way: built from Go modules" in world.said
+    assert found.method is InstallMethod.GO
+    assert "official release not available: http://pulumi.invalid/releases/sdk" in world.said
+    assert "install method: built from Go modules" in world.said
 
 
 def test_a_portal_that_answers_with_a_page_leads_to_go_modules(world: World) -> None:
     world.publish(release(), sums="<html>please log in</html>")
-    assert world.ensure().route is InstallMethod.GO
+    assert world.ensure().method is InstallMethod.GO
     assert f"does not list {ARCHIVE}" in world.said
 
 
-def test_plugins_that_cannot_be_had_lead_to_go_modules_and_leave_nothing_behind(world: World) -> None:
+def test_plugins_that_cannot_be_downloaded_lead_to_go_modules_and_leave_nothing_behind(world: World) -> None:
     world.publish(release(), plugins=False)
-    assert world.ensure().route is InstallMethod.GO
-    assert "plugin docker 5.2.0 cannot be had" in world.said
+    assert world.ensure().method is InstallMethod.GO
+    assert "plugin docker 5.2.0 cannot be downloaded" in world.said
     assert not pulumi.installation(InstallMethod.OFFICIAL, world.environ).entry.folder.exists()
 
 
 def test_a_machine_without_a_release_builds_it(world: World) -> None:
-    assert world.ensure(replace(LINUX, architecture="riscv64")).route is InstallMethod.GO
+    assert world.ensure(replace(LINUX, architecture="riscv64")).method is InstallMethod.GO
     assert "publishes nothing for Linux on riscv64" in world.said
 
 
@@ -173,29 +173,29 @@ def test_an_archive_that_is_not_the_published_one_is_refused(world: World) -> No
     assert pulumi.installed(world.environ) is None
 
 
-def test_an_installation_that_is_there_is_used_whichever_way_it_came(world: World) -> None:
+def test_an_existing_installation_is_used_whatever_its_install_method(world: World) -> None:
     world.environ["LETTA_PULUMI_INSTALLER_URL"] = "http://pulumi.invalid"
     world.ensure()
     world.environ["LETTA_PULUMI_INSTALLER_URL"] = world.server.url_for("")
     world.publish(release())
-    assert world.ensure().route is InstallMethod.GO
+    assert world.ensure().method is InstallMethod.GO
     assert len(world.server.log) == 0
 
 
-def test_a_way_can_be_chosen(world: World) -> None:
+def test_an_install_method_can_be_chosen(world: World) -> None:
     world.publish(release())
     world.environ["LETTA_PULUMI_ROUTE"] = "go"
-    assert world.ensure().route is InstallMethod.GO
+    assert world.ensure().method is InstallMethod.GO
     assert len(world.server.log) == 0
 
 
-def test_a_chosen_way_that_cannot_be_taken_is_an_error(world: World) -> None:
+def test_a_chosen_install_method_that_is_not_available_is_an_error(world: World) -> None:
     world.environ |= {"LETTA_PULUMI_ROUTE": "official", "LETTA_PULUMI_INSTALLER_URL": "http://pulumi.invalid"}
     with pytest.raises(StepFailedError, match="chosen by LETTA_PULUMI_ROUTE"):
         world.ensure()
 
 
-def test_a_way_that_does_not_exist_is_an_error(world: World) -> None:
+def test_an_unknown_install_method_is_an_error(world: World) -> None:
     world.environ["LETTA_PULUMI_ROUTE"] = "brew"
     with pytest.raises(StepFailedError, match="'brew'") as caught:
         world.ensure()
@@ -226,7 +226,7 @@ def test_a_go_that_is_too_old_or_odd_is_not_used_and_the_reason_is_given(tmp_pat
     assert str(tmp_path / "go") in why
 
 
-def test_what_a_go_of_ours_compiles_is_kept_where_make_clean_removes_it(
+def test_our_own_go_keeps_its_builds_where_make_clean_removes_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     environments: dict[str, Mapping[str, str]] = {}
@@ -249,13 +249,11 @@ def test_what_a_go_of_ours_compiles_is_kept_where_make_clean_removes_it(
     assert environments[str(theirs)]["GOCACHE"] == "/theirs"
 
 
-def test_no_go_at_all_is_said(tmp_path: Path) -> None:
+def test_a_missing_go_is_reported(tmp_path: Path) -> None:
     assert go_modules.system_go((1, 26), {"PATH": str(tmp_path)}) == (None, "no Go on the PATH")
 
 
-def test_another_content_of_the_sources_is_another_installation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_sources_mean_another_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = tmp_path / "go" / "pulumi"
     sources.mkdir(parents=True)
     (tmp_path / "versions.toml").write_text("")
@@ -263,16 +261,16 @@ def test_another_content_of_the_sources_is_another_installation(
     monkeypatch.setattr(versions, "FOLDER", tmp_path)
     monkeypatch.setattr(versions, "FILE", tmp_path / "versions.toml")
 
-    def places() -> tuple[Path, Path]:
+    def folders() -> tuple[Path, Path]:
         environ = {"HOME": str(tmp_path)}
         return (
             pulumi.installation(InstallMethod.GO, environ).entry.folder,
             pulumi.installation(InstallMethod.OFFICIAL, environ).entry.folder,
         )
 
-    before = places()
+    before = folders()
     (sources / "go.sum").write_text("two")
-    after = places()
+    after = folders()
     assert before[0] != after[0]
     assert before[1] == after[1]
     assert before[0] != before[1]

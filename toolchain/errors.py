@@ -1,4 +1,4 @@
-"""The one error that the toolchain raises on purpose."""
+"""Errors of the toolchain."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 class StepFailedError(Exception):
-    """A step could not be done.
+    """A step failed, and the user can do something about it.
 
     Args:
         problem: one sentence on what is wrong.
-        log: file with the whole output of the program that failed.
+        log: file with the full output of the program that failed.
         tail: its last lines.
-        cure: what to do, one step (often a command) per line.
+        fix: what to do, one step (often a command) per line.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The Go modules of the fallback toolchain must build what versions.toml promises."""
+"""The Go modules that Pulumi is built from select the versions of versions.toml and requirements.lock."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_binary_has_a_summed_module_for_the_pinned_go(binary: dict[str, An
 
 
 def test_the_modules_select_the_same_version_of_what_they_share() -> None:
-    # Otherwise the build compiles most packages once per binary: go/README.md tells how to mend it.
+    # Otherwise the build compiles most packages once per binary; toolchain/go/README.md says how to fix it.
     chosen: dict[str, set[str]] = {}
     for binary in BINARIES:
         for module, version in requirements(binary).items():
