@@ -19,7 +19,7 @@ from benchmarks.processes import CommandFailedError
 from benchmarks.report import Table
 from benchmarks.server_copies import NotHealthyError
 from testbed.deployment import CommandError
-from toolchain.failure import StepFailedError
+from toolchain.errors import StepFailedError
 from toolchain.locations import ROOT
 from toolchain.progress import Progress
 
