@@ -1,4 +1,4 @@
-"""The other programs in the collector's image: the ones that jobs run."""
+"""The programs next to the collector in its image: what jobs run."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class _Metrics(QuietHandler):
     ],
     ids=["delivers", "idle", "stuck", "loses", "full disk"],
 )
-def test_watching_deliveries_fails_only_when_signals_are_lost_or_refused_or_none_is_delivered(
+def test_soak_fails_only_when_something_is_lost_or_refused_or_nothing_is_delivered(
     job: Job, host_address: str, metrics: str, code: int, words: str
 ) -> None:
     server = StoppableServer((EVERY_ADDRESS, 0), _Metrics, metrics)
@@ -177,7 +177,7 @@ def test_watching_deliveries_fails_only_when_signals_are_lost_or_refused_or_none
     assert (ended, words in printed) == (code, True), printed
 
 
-def test_watching_a_collector_that_is_down_fails(job: Job) -> None:
+def test_soak_fails_when_the_collector_is_gone(job: Job) -> None:
     code, printed = job("watch-delivery", "1", "http://127.0.0.1:1/metrics")
 
     assert code == 1

@@ -1,4 +1,4 @@
-"""How the start of a container is followed: a start that cannot succeed is ended, and its log is shown."""
+"""How the start of a container is watched: ended as soon as it cannot succeed any more, and told with its log."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def waiting(*, seconds: int) -> Hook:
 
 @pytest.fixture
 def start(engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Start]:
-    """A function that runs a script in a container, which is healthy once /tmp/healthy exists."""
+    """Give a function that runs a script in a container; /tmp/healthy makes it healthy."""
     made: list[Container] = []
 
     def begin(hook: Hook, script: str) -> Container:
@@ -66,7 +66,7 @@ def start(engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Start
             continue
 
 
-def _exists(container: Container) -> bool:
+def _is_there(container: Container) -> bool:
     try:
         container.reload()
     except docker.errors.NotFound:
@@ -74,20 +74,20 @@ def _exists(container: Container) -> bool:
     return True
 
 
-def _wait_until_removed(container: Container) -> None:
+def _is_removed(container: Container) -> None:
     for attempt in eventually(60):
         with attempt:
-            assert not _exists(container)
+            assert not _is_there(container)
 
 
-def test_a_service_that_waits_for_a_job_is_removed_when_the_job_fails(
+def test_when_a_job_fails_what_waits_for_it_is_ended_with_it(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing = start(job(), "echo no way; sleep 2; exit 3")
     waits = start(waiting(seconds=LONG), "echo waiting for the job; sleep 600")
 
-    _wait_until_removed(failing)
-    _wait_until_removed(waits)
+    _is_removed(failing)
+    _is_removed(waits)
 
     said = capsys.readouterr().err
     assert f"{failing.name} failed with exit code 3. Its last log lines:\n    no way" in said
@@ -95,7 +95,7 @@ def test_a_service_that_waits_for_a_job_is_removed_when_the_job_fails(
     assert "    waiting for the job" in said
 
 
-def test_the_timeout_of_a_service_that_waits_for_a_job_starts_when_the_job_has_ended(
+def test_the_time_of_what_waits_for_a_job_begins_when_the_job_has_ended(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     succeeding = start(job(), f"sleep {3 * SHORT}; touch /tmp/healthy; sleep 600")
@@ -105,7 +105,7 @@ def test_the_timeout_of_a_service_that_waits_for_a_job_starts_when_the_job_has_e
         with attempt:
             succeeding.reload()
             assert succeeding.attrs["State"]["Health"]["Status"] == "healthy"
-    assert _exists(waits)
+    assert _is_there(waits)
 
-    _wait_until_removed(waits)
+    _is_removed(waits)
     assert f"{waits.name} did not become healthy in time" in capsys.readouterr().err

@@ -245,7 +245,7 @@ def production(
     datadog: Datadog,  # noqa: ARG001
     host_address: str,
 ) -> Deployment:
-    """The stack with both, deployed with `make up`, whose last step finds its probe span in ClickHouse."""
+    """Give the stack with both, brought up by `make up`, whose last step finds a marked span in ClickHouse."""
     with_signoz.set(clickhouseEndpoint=clickhouse.url(host_address), datadogSite=SITE)
     for key in ("clickhousePassword", "datadogApiKey"):
         with_signoz.set_secret(key, KEYS[key])
