@@ -223,7 +223,7 @@ def test_while_clickhouse_is_down_it_says_so_and_queues_what_it_receives(tmp_pat
     assert Counter((row["TraceId"], row["SpanId"]) for row in stored) == expected(report)
 
 
-def test_an_old_collector_is_not_started_without_clickhouse_which_it_needs_to_start(tmp_path: Path) -> None:
+def test_an_old_collector_is_not_started_while_clickhouse_is_down(tmp_path: Path) -> None:
     with reserved(1) as (unused,):
         variables = {"CLICKHOUSE_ENDPOINT": f"http://127.0.0.1:{unused}", "CLICKHOUSE_PASSWORD": PASSWORD}
         with running(tmp_path, version="0.96.0", **variables) as command:

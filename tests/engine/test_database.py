@@ -86,7 +86,7 @@ def _wait_until_healthy(container: Container) -> None:
             assert container.exec_run(["letta-healthy"]).exit_code == 0, _log(container)[-2000:]
 
 
-def test_a_server_that_starts_before_the_migration_waits_for_it_and_wait_until_healthy(
+def test_a_server_that_starts_before_the_migration_waits_for_it_and_serves(
     platform: Deployment, database: str, start: Start
 ) -> None:
     key = _secret(platform, "LETTA_ENCRYPTION_KEY")

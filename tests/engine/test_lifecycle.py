@@ -29,7 +29,7 @@ def test_a_second_preview_shows_no_changes(platform: Deployment) -> None:
     platform.pulumi("preview", "--expect-no-changes")
 
 
-def test_a_refresh_finds_nothing_that_differs(platform: Deployment) -> None:
+def test_a_refresh_finds_no_differences(platform: Deployment) -> None:
     platform.pulumi("refresh", "--preview-only", "--expect-no-changes")
 
 
@@ -45,7 +45,7 @@ def test_the_checkout_stays_clean(platform: Deployment) -> None:
     assert changed == ""
 
 
-def test_a_changed_key_replaces_the_server_alone_and_keeps_its_memory(platform: Deployment, client: Letta) -> None:
+def test_a_changed_key_replaces_only_the_server_and_keeps_its_memory(platform: Deployment, client: Letta) -> None:
     agent = new_agent(client)
     send(client, agent, "remember: likes green tea")
     assert "green tea" in _memory(client, agent)

@@ -23,12 +23,12 @@ def _done(urn: str) -> dict[str, Any]:
     return {"resOutputsEvent": {"metadata": {"urn": urn, "op": "create"}}}
 
 
-def test_a_resource_is_worked_on_from_its_step_to_its_outputs() -> None:
+def test_a_resources_span_is_from_its_first_event_to_its_outputs() -> None:
     events = [(1.0, _pre("a")), (1.5, _pre("b", custom=False)), (2.0, {"stdoutEvent": {}}), (4.0, _done("a"))]
     assert spans([*events, (5.0, _done("b"))]) == {"a": Span(start=1.0, end=4.0)}
 
 
-def test_a_resource_that_never_ended_has_no_span() -> None:
+def test_a_resource_without_outputs_has_no_span() -> None:
     assert spans([(1.0, _pre("a"))]) == {}
 
 

@@ -181,7 +181,7 @@ def test_a_statement_may_be_split_between_url_and_body(http: httpx.Client) -> No
     assert http.get("/ping").text == "Ok.\n"
 
 
-def test_a_setting_in_the_url_holds_for_its_statement_only(http: httpx.Client) -> None:
+def test_a_setting_in_the_url_applies_to_its_statement_only(http: httpx.Client) -> None:
     asked = {"query": "SELECT getSetting('max_threads')"}
 
     assert http.get("/", params={**asked, "max_threads": "3"}).text == "3\n"

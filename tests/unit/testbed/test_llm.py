@@ -69,7 +69,7 @@ def test_only_the_last_message_counts() -> None:
     )
 
 
-def test_something_to_remember_goes_to_the_memory_tool_that_was_offered() -> None:
+def test_the_reply_to_remember_calls_the_memory_tool_that_was_offered() -> None:
     blank = {"label": "human"}
     assert ask(user("remember: I am Ada"), tools=(INSERT, ROLL)).calls == (
         Call(name="memory_insert", arguments={**blank, "new_string": "I am Ada", "insert_line": -1}),
@@ -135,7 +135,7 @@ def test_a_forced_tool_is_called_with_what_its_schema_requires() -> None:
     assert ask(user("hello"), tools=(INSERT,), tool_choice="required").calls[0].name == "memory_insert"
 
 
-def test_embeddings_are_unit_vectors_near_for_shared_words() -> None:
+def test_embeddings_are_unit_vectors_close_to_each_other_for_shared_words() -> None:
     def similarity(one: str, other: str) -> float:
         return sum(a * b for a, b in zip(embed(one, 1536), embed(other, 1536), strict=True))
 
