@@ -46,7 +46,7 @@ class CollectorArgs:
     memory_mb: int
     cpus: float | None
     replicas: int
-    """A profile that writes files has one: two would write two of each."""
+    """One for a profile that writes files (`settings.telemetry.collector_replicas`)."""
     soak_seconds: int
     """How long a collector is watched before the next one is replaced; 0 for not at all."""
     profile: otel.Profile
@@ -83,7 +83,7 @@ class Collector(pulumi.ComponentResource):
         super().__init__("letta:telemetry:Collector", name, None, opts)
         self._args = args
         self.files_volume = args.files_volume if args.profile.uses("file/traces") else None
-        replicas = 1 if self.files_volume else args.replicas
+        replicas = args.replicas
         after: list[pulumi.Resource] = list(args.after)
         if self.files_volume:
             after.append(args.runtime.data_volume(self.files_volume, protect=args.protect_data, parent=self))

@@ -78,7 +78,7 @@ class Platform(pulumi.ComponentResource):
         stage_ca_bundle(settings.ca_bundle or self._ca_bundle)
         refreshed = (IMAGES / "refreshed").read_text().strip()
 
-        more = {"collector": {"COLLECTOR_VERSION": settings.collector_version}}
+        more = {"collector": {"COLLECTOR_VERSION": str(settings.collector_version)}}
 
         def image(short: str, base: str, parents: tuple[pulumi.Resource, ...]) -> ImageBuild:
             return ImageBuild(

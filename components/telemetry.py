@@ -144,15 +144,14 @@ class Telemetry(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        version = otel.CollectorVersion.parse(settings.collector_version)
-        return [] if version.has(otel.Feature.CLICKHOUSE_SCHEMA_SWITCH) else [schema.ready]
+        return [] if settings.collector_version.has(otel.Feature.CLICKHOUSE_SCHEMA_SWITCH) else [schema.ready]
 
     def _configuration(self, log_folders: tuple[str, ...]) -> pulumi.Output[Mapping[str, Any]]:
         settings = self._args.settings
         return self._args.stack_id.apply(
             lambda known: otel.compose(
                 self._chosen.profile,
-                version=settings.collector_version,
+                version=str(settings.collector_version),
                 level=settings.log_level,
                 memory_mib=settings.collector_memory_mb,
                 destinations=self._destinations,
@@ -181,10 +180,10 @@ class Telemetry(pulumi.ComponentResource):
                 networks=(args.network.tier("telemetry"), args.network.tier("egress-collector")),
                 memory_mb=settings.collector_memory_mb,
                 cpus=settings.collector_cpus,
-                replicas=settings.collector_replicas,
+                replicas=telemetry.collector_replicas(settings),
                 soak_seconds=settings.collector_watch_seconds,
                 profile=self._chosen.profile,
-                version=settings.collector_version,
+                version=str(settings.collector_version),
                 configuration=self._configuration,
                 secrets=self._secrets,
                 ca_bundle=telemetry.ca_bundle(settings),
@@ -215,7 +214,7 @@ class Telemetry(pulumi.ComponentResource):
 
     def _reported(self, collector: Collector) -> dict[str, pulumi.Input[object]]:
         """Say what was chosen and why, what it cannot give, and where what it writes is found."""
-        profile, version = self._chosen.profile, self._args.settings.collector_version
+        profile, version = self._chosen.profile, str(self._args.settings.collector_version)
         told: dict[str, pulumi.Input[object]] = {
             "telemetryProfile": profile.name,
             "telemetryReason": self._chosen.reason,

@@ -1,1 +1,1 @@
-"""What people who change the project run: generated docs, locks, package refresh (`python -m development`)."""
+"""What developers of the project run: generated docs, locks, package refresh (`python -m development`)."""

@@ -1,4 +1,4 @@
-"""The command line of `python -m development`: what people who change the project run."""
+"""The command line of `python -m development`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,16 @@ app = typer.Typer(
 
 @app.command()
 def docs(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when something is stale.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail when a page is stale.")] = False,
 ) -> None:
-    """Write the generated pages of docs/ anew."""
-    if not generated_docs.docs(check=check):
+    """Write what is generated in docs/ and README.md."""
+    found = generated_docs.stale(ROOT)
+    names = ", ".join(map(str, found))
+    if check and found:
+        print(f"stale: {names}; `make docs` updates them")
         raise typer.Exit(1)
+    generated_docs.write(ROOT, found)
+    print(f"written: {names}" if found else "everything generated is up to date")
 
 
 @app.command()
@@ -43,9 +48,9 @@ def lock(
 
 @app.command()
 def refresh_packages() -> None:
-    """Let the images take the newest Debian packages at the next `up`."""
+    """Make the next `up` build the images with the newest Debian packages."""
     path = dependency_locks.refresh_packages(ROOT, datetime.now(UTC).date())
-    print(f"{path.relative_to(ROOT)} is of today; the next `make up` builds the images with today's packages")
+    print(f"{path.relative_to(ROOT)} has today's date; the next `make up` builds the images with today's packages")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ Owns the parts between the markers in README.md and docs/architecture.md, not th
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from development.topology import ROOT, Service, Topology, topology
+from development.topology import Service, Topology, registered, topology
 
 PAGES = (Path("README.md"), Path("docs") / "architecture.md")
 NOTE = "drawn from the program by `make docs`; a test fails when it is stale"
@@ -21,7 +20,7 @@ def _id(kind: str, name: str) -> str:
 
 
 def mermaid(drawn: Topology) -> str:
-    """Draw services in the first of their networks, lines to their other networks, ports and volumes."""
+    """Return a flowchart: services in the first of their networks, lines to other networks, ports and volumes."""
     addresses = sorted({port.address for service in drawn.services for port in service.ports})
     lines = ["flowchart LR", f'    host(["this machine<br/>{", ".join(addresses)}"])', '    outside(["outside"])']
     homes = {service.tiers[0] for service in drawn.services if service.tiers}
@@ -38,7 +37,7 @@ def mermaid(drawn: Topology) -> str:
     for service in drawn.services:
         here = _id("svc", service.name)
         if service.ports:
-            ports = ", ".join(port.words() for port in service.ports)
+            ports = ", ".join(port.mapping for port in service.ports)
             lines.append(f'    host -- "{ports}" --> {here}')
         lines += [f"    {here} --- {_id('net', tier)}" for tier in service.tiers[1:]]
         lines += [f"    {here} -.- {_id('vol', volume)}" for volume in service.volumes]
@@ -52,7 +51,7 @@ def mermaid(drawn: Topology) -> str:
 
 def _node(service: Service) -> str:
     shape = ('{{"', '"}}') if service.is_job else ('["', '"]')
-    return f"{_id('svc', service.name)}{shape[0]}{service.words()}{shape[1]}"
+    return f"{_id('svc', service.name)}{shape[0]}{service.title}{shape[1]}"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -61,15 +60,15 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def services_table(drawn: Topology) -> str:
-    """Say of each service what it may use."""
+    """Return the table of services: what each may use, publishes and mounts."""
     head = ("Container", "User", "Memory limit", "Networks", "Published", "Volumes")
     rows = [
         (
-            f"`{service.name}`{' (JOB)' if service.is_job else ''}",
+            f"`{service.name}`{' (job)' if service.is_job else ''}",
             service.user,
             f"{service.memory_mb} MiB",
             ", ".join(service.tiers) or "none",
-            ", ".join(f"{port.address}:{port.words()}" for port in service.ports),
+            ", ".join(f"{port.address}:{port.mapping}" for port in service.ports),
             ", ".join(service.volumes),
         )
         for service in drawn.services
@@ -78,45 +77,36 @@ def services_table(drawn: Topology) -> str:
 
 
 def networks_table(drawn: Topology) -> str:
-    """Say of each network who is in it, and whether it leads out."""
+    """Return the table of networks: members, and whether each reaches the outside."""
     rows = [
         (
             f"`{tier}`",
             "no" if internal else "yes",
-            ", ".join(service.words() for service in drawn.services if tier in service.tiers),
+            ", ".join(service.title for service in drawn.services if tier in service.tiers),
         )
         for tier, internal in drawn.tiers.items()
     ]
-    return _table(("Network", "Way out", "Members"), rows)
+    return _table(("Network", "Reaches the outside", "Members"), rows)
 
 
 def volumes_table(drawn: Topology) -> str:
-    """Say of each volume who mounts it, and whether it holds data."""
+    """Return the table of volumes: who mounts each, and whether it holds data."""
     rows = [
         (
             f"`{volume}`",
-            "data" if is_data else "made again when lost",
-            ", ".join(service.words() for service in drawn.services if volume in service.volumes),
+            "data" if is_data else "recreated when lost",
+            ", ".join(service.title for service in drawn.services if volume in service.volumes),
         )
         for volume, is_data in drawn.volumes.items()
     ]
     return _table(("Volume", "Holds", "Mounted by"), rows)
 
 
-def render() -> str:
-    """The picture as a Mermaid block of Markdown."""
-    return _picture(topology())
-
-
-def _picture(drawn: Topology) -> str:
-    return f"```mermaid\n{mermaid(drawn)}\n```"
-
-
 def parts() -> dict[str, str]:
-    """Every generated part by the name in its markers."""
-    drawn = topology()
+    """Return every generated part by the name in its markers."""
+    drawn = topology(registered())
     return {
-        "picture": _picture(drawn),
+        "picture": f"```mermaid\n{mermaid(drawn)}\n```",
         "services": services_table(drawn),
         "networks": networks_table(drawn),
         "volumes": volumes_table(drawn),
@@ -124,7 +114,7 @@ def parts() -> dict[str, str]:
 
 
 def replaced(page: str, generated: Mapping[str, str]) -> str:
-    """Put generated parts between the markers of a page; a page need not have all of them.
+    """Return a page with generated parts between its markers; a page need not have all of them.
 
     Raises:
         ValueError: when a marker is opened and not closed.
@@ -139,39 +129,3 @@ def replaced(page: str, generated: Mapping[str, str]) -> str:
             raise ValueError(f"no line {end!r} after {start.strip()!r}")
         page = f"{head}{start}\n{content}\n\n{end}{tail}"
     return page
-
-
-def stale(root: Path = ROOT) -> dict[Path, str]:
-    """Give the pages whose text is not what it should be, with what it should be."""
-    generated = parts()
-    texts = {page: (root / page).read_text(encoding="utf-8") for page in PAGES}
-    wanted = {page: replaced(text, generated) for page, text in texts.items()}
-    return {page: text for page, text in wanted.items() if text != texts[page]}
-
-
-def write(root: Path = ROOT) -> tuple[Path, ...]:
-    """Write the pages that are stale, and name them."""
-    found = stale(root)
-    for page, text in found.items():
-        (root / page).write_text(text, encoding="utf-8")
-    return tuple(found)
-
-
-def check(root: Path = ROOT) -> bool:
-    """Whether all pages are as they should be."""
-    return not stale(root)
-
-
-def main(arguments: list[str]) -> int:
-    """Writes the pages, or with `--check` tells whether they are current; the exit code."""
-    if "--check" not in arguments:
-        write()
-        return 0
-    found = stale()
-    for page in found:
-        print(f"{page} is stale: run `make docs`", file=sys.stderr)
-    return 1 if found else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

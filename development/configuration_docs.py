@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
+import catalogue
+from catalogue import Composition
 from settings.model import GROUPS, NAMESPACE, SECRET_KEYS
 from settings.schema import kinds, metadata
-from toolchain import locations
 
-PAGE = locations.ROOT / "docs" / "configuration.md"
+PAGE = Path("docs") / "configuration.md"
 
 _INTRODUCTION = """\
 # Configuration
@@ -22,9 +23,9 @@ _INTRODUCTION = """\
 <!-- Generated from settings/model.py by `make docs`; a test fails when it is stale. -->
 
 Every stack has a file `Pulumi.<stack>.yaml` that holds its settings, all in the namespace `letta`. `Pulumi.yaml`
-declares them with type, default and meaning; the model in `settings/` checks ranges and what belongs together, and
-tells all mistakes at once, before anything is created. A mistake is told with its key, its rule and the command
-that mends it, never with its value.
+declares them with type, default and meaning. The model in `settings/` checks ranges and combinations, and reports
+all mistakes at once, before anything is created: each with its key, its rule and the command that fixes it, never
+with its value.
 
 ```console
 pulumi config set letta:apiPort 8284 --stack dev
@@ -34,39 +35,46 @@ pulumi config set --secret --path letta:serverSecrets.TAVILY_API_KEY --stack dev
 pulumi config rm letta:apiPort --stack dev                   # back to the default
 ```
 
-`none` is what an optional setting holds while it is not set; writing it means the same. Pulumi wants a value for
-every declared key, which is why it is there. Secrets have no type in `Pulumi.yaml` for the same reason: Pulumi
-would demand each of them. The model checks them instead and refuses a secret that is stored as plain text.
+`none` is the value of an optional setting that is not set, because Pulumi requires a value for every declared key;
+you may write it too. For the same reason secrets have no type in `Pulumi.yaml`: Pulumi would require each of them.
+The model checks them instead, and refuses a secret that is stored as plain text.
 
-Relative paths start at the folder of `Pulumi.yaml`.
+Relative paths are relative to the folder of `Pulumi.yaml`.
 """
 
-_RULES = """\
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = (f"`{name}`" for name in names)
+    return f"{', '.join(first)} and {last}"
+
+
+_RULES = f"""\
 ## Rules between settings
 
-- No two published ports are the same. With `services` = `data` only `postgresPort` and `redisPort` are published,
-  and `bindAddress` must be a loopback address, since Redis has no password.
+- No two published ports are the same. With `services` = `data` only
+  {_listed(catalogue.published_ports(Composition.DATA))} are published, and `bindAddress` must be a loopback
+  address, since Redis has no password.
 - 2 x `lettaReplicas` x (`lettaPoolSize` + `lettaPoolMaxOverflow`) + 10 may not exceed `postgresMaxConnections`:
-  twice, because old and new servers run side by side during a rollout.
-- One needs the other: `clickhouseEndpoint` and `clickhousePassword`, `datadogSite` and `datadogApiKey`,
-  `signozEndpoint` and `signozIngestionKey`, `azureBaseUrl` and `azureApiKey`.
+  twice, because old and new servers run at the same time during a rollout.
+- These are set together or not at all: `clickhouseEndpoint` and `clickhousePassword`, `datadogSite` and
+  `datadogApiKey`, `signozEndpoint` and `signozIngestionKey`, `azureBaseUrl` and `azureApiKey`.
 - Without `telemetryProfile` the profile follows from the destinations: ClickHouse, else SigNoz, else files; with
-  `telemetryVariant` = `production` and both ClickHouse and Datadog it is `clickhouse-prod`. A profile that is
-  named needs its destinations.
+  `telemetryVariant` = `production` and both ClickHouse and Datadog it is `clickhouse-prod`. A profile that you
+  choose needs its destinations.
 - The queues of the profile must fit into `telemetryQueueDiskMb`: for each destination `telemetrySpansPerSecond`
   x `telemetrySpanBytes` x `telemetryOutageSeconds` for spans, a quarter of that each for metrics and logs, all
   x 1.4.
 - With `requireTls` the ClickHouse and SigNoz endpoints must start with `https://`.
-- `pinnedImages` names every image that the stack runs (`base`, `postgres`, `redis`, `letta`, `nginx`,
-  `collector`), each with its digest.
-- `serverEnvironment` and `serverSecrets` may not set what the platform sets itself or what has a setting of its
-  own, and what looks like a secret belongs into `serverSecrets`.
-- Keys in namespaces that nothing reads are refused; `pulumi:`, `docker:` and `random:` are left alone.
+- `pinnedImages` names every image that the stack runs, each with its digest:
+  {_listed(sorted(catalogue.images(Composition.ALL)))}.
+- `serverEnvironment` and `serverSecrets` may not set variables that the platform sets itself or that have a
+  setting of their own. What looks like a secret must be in `serverSecrets`.
+- Keys in namespaces that nothing reads are refused, except `pulumi:`, `docker:` and `random:`.
 """
 
 
 def render() -> str:
-    """The whole page as Markdown."""
+    """Return the page as Markdown."""
     parts = [_INTRODUCTION]
     for group in GROUPS:
         parts.append(f"## {(group.__doc__ or group.__name__).strip().rstrip('.')}\n")
@@ -74,7 +82,7 @@ def render() -> str:
         for name, field in group.model_fields.items():
             key = field.alias or name
             secret = "yes" if key in SECRET_KEYS else ""
-            cells = (f"`{NAMESPACE}:{key}`", _type_words(field), _default_words(field), secret, _meaning(field))
+            cells = (f"`{NAMESPACE}:{key}`", _type(field), _default(field), secret, _meaning(field))
             rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         parts.append("\n".join(rows) + "\n")
     parts.append(_RULES)
@@ -85,21 +93,21 @@ def _meaning(field: FieldInfo) -> str:
     return field.description or ""
 
 
-def _default_words(field: FieldInfo) -> str:
+def _default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
     if default in (None, {}):
         return "none" if default is None else "`{}`"
     return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default}`"
 
 
-def _type_words(field: FieldInfo) -> str:
-    """A field's type as its user thinks of it, with its range."""
+def _type(field: FieldInfo) -> str:
+    """Return a field's type as its user thinks of it, with its range."""
     found = kinds(field.annotation)
     for kind in found:
         if isinstance(kind, type) and issubclass(kind, StrEnum):
             return "one of " + ", ".join(f"`{member.value}`" for member in kind)
     if dict in found:
-        return "names and texts"
+        return "map of strings"
     if bool in found:
         return "`true` or `false`"
     entries: list[Any] = metadata(field)
@@ -107,21 +115,4 @@ def _type_words(field: FieldInfo) -> str:
         (low,) = (entry.ge for entry in entries if isinstance(entry, Ge))
         (high,) = (entry.le for entry in entries if isinstance(entry, Le))
         return f"{'whole number' if int in found else 'number'}, {low} to {high}"
-    return "path" if Path in found else "text"
-
-
-def main(arguments: list[str]) -> int:
-    """Writes the page, or with `--check` tells whether it is current; the exit code."""
-    page = render()
-    if "--check" in arguments:
-        if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page:
-            return 0
-        print("docs/configuration.md is stale: run `make docs`", file=sys.stderr)
-        return 1
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page, encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return "path" if Path in found else "string"

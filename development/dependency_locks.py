@@ -1,4 +1,4 @@
-"""Refreshes what is pinned: the Python locks, and the date that makes images resolve Debian packages anew."""
+"""Refreshes what is pinned: the Python locks, and the date that makes images resolve Debian packages again."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def lock(root: Path, environment: Mapping[str, str], *, upgrade: bool) -> tuple[
 
 
 def refresh_packages(root: Path, today: date) -> Path:
-    """Write the date from which on Debian's packages are to be taken; the next `up` builds images with them."""
+    """Write a date, after which the next `up` builds images with the newest Debian packages; return the file."""
     path = root / REFRESHED
     path.write_text(f"{today.isoformat()}\n", encoding="utf-8")
     return path

@@ -1,7 +1,7 @@
-"""Reads the architecture out of the program: who is in which network, what is published, what is stored.
+"""Reads the architecture out of the program: which networks, published ports and volumes each service has.
 
-The program runs under mocks with the settings of a fresh dev stack (the defaults: a developer's own ports must not
-make a picture stale), and what it registers is looked at. Needs no engine and no Pulumi CLI.
+The program runs under mocks, with the settings of a fresh dev stack: a developer's own ports must not make a
+picture stale. Needs no engine and no Pulumi CLI.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolchain import locations
+import catalogue
+from operations.stack.state import CONTAINER, VOLUME, is_secret
+from toolchain.locations import ROOT
 
-ROOT = locations.ROOT
 STACK = "dev"
 
-_SERVICE = "letta-platform.service"
-_CONTAINER = "docker:index/container:Container"
-_NETWORK = "docker:index/network:Network"
-_VOLUME = "docker:index/volume:Volume"
-_SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's mark of a special value
+NETWORK = "docker:index/network:Network"
 
 Resource = tuple[str, str, dict[str, Any]]
 """Type, name and inputs."""
@@ -39,27 +36,29 @@ class Port:
     external: int
     internal: int
 
-    def words(self) -> str:
-        """Name it as people do: once when it is the same inside."""
+    @property
+    def mapping(self) -> str:
+        """The port outside and inside of the container, once when they are the same."""
         return str(self.external) if self.external == self.internal else f"{self.external} → {self.internal}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """A container that runs, or a JOB."""
+    """A container that runs, or a job."""
 
     name: str
     is_job: bool
     user: str
     memory_mb: int
     tiers: tuple[str, ...]
-    """Networks it is in; the first one is where it is drawn."""
+    """Its networks; it is drawn in the first one."""
     ports: tuple[Port, ...]
     volumes: tuple[str, ...]
 
-    def words(self) -> str:
-        """Name it, and say when it is a JOB."""
-        return f"{self.name} (JOB)" if self.is_job else self.name
+    @property
+    def title(self) -> str:
+        """Its name, marked when it is a job."""
+        return f"{self.name} (job)" if self.is_job else self.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,10 +66,10 @@ class Topology:
     """What the program registers, as far as it is drawn."""
 
     tiers: Mapping[str, bool]
-    """Name of a network → whether it is internal, so that nothing in it reaches the outside."""
+    """Name of a network → whether it is internal: its members do not reach the outside through it."""
     services: tuple[Service, ...]
     volumes: Mapping[str, bool]
-    """Name of a volume → whether it holds data that cannot be made again. Without file bundles."""
+    """Name of a volume → whether it holds data that cannot be recreated. Without file bundles."""
 
 
 def _program() -> None:
@@ -81,8 +80,8 @@ def _program() -> None:
 
 
 def registered() -> list[Resource]:
-    """Run the program under mocks; give type, name and inputs of what it registers, in order of name."""
-    # A thread with its own context and event loop: Pulumi keeps who it talks to in both, and the caller's stay.
+    """Run the program under mocks, and return what it registers, in order of type and name."""
+    # A thread with its own context and event loop: Pulumi keeps its connection in both, and the caller's are kept.
     with ThreadPoolExecutor(max_workers=1) as pool:
         found = pool.submit(contextvars.copy_context().run, _record).result()
     return sorted(found, key=lambda one: one[:2])
@@ -125,30 +124,29 @@ def _short(name: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Take the envelope of a secret off."""
-    return value["value"] if isinstance(value, dict) and _SECRET_SIGNATURE in value else value
+    """Return a value without the envelope of a secret."""
+    return value["value"] if is_secret(value) else value
 
 
 def _label(inputs: Mapping[str, Any]) -> str:
     labels = {one["label"]: one["value"] for one in _plain(inputs.get("labels")) or []}
-    return str(labels.get(_SERVICE, ""))
+    return str(labels.get(catalogue.SERVICE_LABEL, ""))
 
 
-def topology(resources: list[Resource] | None = None) -> Topology:
-    """Pick out of registered resources what is drawn; of the program's when none are given."""
-    found = registered() if resources is None else resources
+def topology(resources: list[Resource]) -> Topology:
+    """Return what is drawn of registered resources."""
     volumes = {
-        _short(inputs.get("name") or name): _label(inputs) == "data"
-        for kind, name, inputs in found
-        if kind == _VOLUME and not _label(inputs).endswith("-files")
+        _short(inputs.get("name") or name): _label(inputs) == catalogue.DATA_SERVICE
+        for kind, name, inputs in resources
+        if kind == VOLUME and not _label(inputs).endswith(catalogue.FILES_SUFFIX)
     }
     return Topology(
-        tiers={_short(name): bool(inputs.get("internal")) for kind, name, inputs in found if kind == _NETWORK},
+        tiers={_short(name): bool(inputs.get("internal")) for kind, name, inputs in resources if kind == NETWORK},
         services=tuple(
             _service(name, inputs, volumes)
-            for kind, name, inputs in found
+            for kind, name, inputs in resources
             # The holders of file bundles never start.
-            if kind == _CONTAINER and inputs.get("start") is not False
+            if kind == CONTAINER and inputs.get("start") is not False
         ),
         volumes=volumes,
     )

@@ -5,10 +5,10 @@ import sys
 
 def _main() -> None:
     if sys.platform == "win32":
-        # Said here, because what comes next cannot even be imported there.
+        # Before the next import, which fails on Windows.
         sys.exit(
-            "error: this does not run on Windows itself: it needs signals, and files whose modes keep secrets\n"
-            "  do:    install the Windows Subsystem for Linux (`wsl --install`), and run it in there"
+            "error: this does not run on Windows itself: it needs signals, and file modes that protect secrets\n"
+            "  do:    install the Windows Subsystem for Linux (`wsl --install`), and run it there"
         )
     from operations.cli.main import main
 

@@ -1,14 +1,20 @@
-"""Every key of the namespace `letta`, in groups: type, range, default and meaning. Rules between keys: `rules`."""
+"""Every key of the namespace `letta`, in groups: type, range, default, meaning, and the variable that it decides.
+
+Fields only; rules between keys are in `rules`, and `loading` applies both. Longer than other files because it is
+one table: split by group, a reader would look for a key in six places.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+import catalogue
 import otel
 import otel.clickhouse
 from settings.values import (
@@ -28,6 +34,7 @@ from settings.values import (
     Megabytes,
     Names,
     Port,
+    ProviderVariable,
     Rule,
     SecretNames,
     ServerPassword,
@@ -35,28 +42,19 @@ from settings.values import (
     Subnet,
     Text,
     Url,
+    Variable,
     Whole,
 )
 
 NAMESPACE = "letta"
-"""All keys are `letta:<key>`; it is the Pulumi project's name, too."""
+"""All keys are `letta:<key>`; also the Pulumi project's name."""
 
 SUPPORTED_LETTA_VERSIONS = ("0.16.8",)
 """Server versions that `images/letta` has locked dependencies and tests for."""
 
-FIELDS_ONLY = "fields only"
-"""Validation context that leaves out the rules between keys, so that they can be told beside other errors."""
-
-
-class Services(StrEnum):
-    """What the stack runs."""
-
-    ALL = "all"
-    DATA = "data"
-
 
 class LogLevel(StrEnum):
-    """How much the server tells."""
+    """How much the server logs."""
 
     INFO = "info"
     DEBUG = "debug"
@@ -87,11 +85,13 @@ def _supported_version(value: str) -> str:
     return value
 
 
-def _collector_version(value: str) -> str:
-    if value not in otel.VERSIONS:
+def _collector_version(value: object) -> otel.CollectorVersion:
+    if str(value) not in otel.VERSIONS:
         supported = ", ".join(otel.VERSIONS)
-        raise PydanticCustomError("rule", "{rule}", {"rule": f"must be a collector version: {supported}"})
-    return value
+        raise PydanticCustomError(
+            "rule", "{rule}", {"rule": f"must be a supported collector version: {supported}"}
+        )
+    return otel.CollectorVersion.parse(str(value))
 
 
 class _Group(BaseModel):
@@ -108,8 +108,8 @@ class _Group(BaseModel):
 class Endpoints(_Group):
     """Services and their addresses."""
 
-    services: Services = Field(
-        default=Services.ALL,
+    services: catalogue.Composition = Field(
+        default=catalogue.Composition.ALL,
         description="What runs: all, or data (only PostgreSQL and Redis, published for a server run from source)",
     )
     bind_address: BindAddress = Field(
@@ -149,10 +149,10 @@ class Images(_Group):
     )
     pinned_images: Names = Field(
         default_factory=dict,
-        description="Image name to reference with @sha256 digest; when it is set nothing is built",
+        description="Reference with @sha256 digest for each image name; when it is set, nothing is built",
         examples=["registry.example/letta@sha256:DIGEST"],
     )
-    source_directory: SourceDirectory | None = Field(
+    source_directory: Annotated[SourceDirectory | None, Variable("LETTA_SOURCE")] = Field(
         default=None,
         description="Checkout of the server's source that runs instead of the image's and reloads on change",
         examples=["../letta"],
@@ -164,19 +164,19 @@ class Resources(_Group):
 
     postgres_memory_mb: Annotated[
         Megabytes, Field(ge=256), Rule("must be at least 256 (MiB): shared buffers and 100 connections need it")
-    ] = Field(default=512, description="Memory limit of PostgreSQL in MiB")
+    ] = Field(default=catalogue.POSTGRES.memory_mb, description="Memory limit of PostgreSQL in MiB")
     redis_memory_mb: Annotated[
         Megabytes, Field(ge=64), Rule("must be at least 64 (MiB): background streams are kept in it")
-    ] = Field(default=128, description="Memory limit of Redis in MiB")
+    ] = Field(default=catalogue.REDIS.memory_mb, description="Memory limit of Redis in MiB")
     letta_memory_mb: Annotated[
         Megabytes, Field(ge=768), Rule("must be at least 768 (MiB): an idle server takes about 460")
-    ] = Field(default=1536, description="Memory limit of one Letta server in MiB")
+    ] = Field(default=catalogue.LETTA.memory_mb, description="Memory limit of one Letta server in MiB")
     nginx_memory_mb: Annotated[
         Megabytes, Field(ge=32), Rule("must be at least 32 (MiB): a reload runs two sets of workers")
-    ] = Field(default=64, description="Memory limit of nginx in MiB")
+    ] = Field(default=catalogue.NGINX.memory_mb, description="Memory limit of nginx in MiB")
     collector_memory_mb: Annotated[
         Megabytes, Field(ge=128), Rule("must be at least 128 (MiB): batches and queues are kept in it")
-    ] = Field(default=256, description="Memory limit of the collector in MiB")
+    ] = Field(default=catalogue.COLLECTOR.memory_mb, description="Memory limit of the collector in MiB")
     postgres_cpus: Cpus | None = Field(
         default=None, description="CPU limit of PostgreSQL; none: no limit", examples=["2"]
     )
@@ -196,7 +196,7 @@ class Resources(_Group):
         Whole, Field(ge=20, le=1000), Rule("must be a whole number from 20 to 1000")
     ] = Field(default=100, description="Connections that PostgreSQL accepts")
     letta_replicas: Annotated[Whole, Field(ge=1, le=16), Rule("must be a whole number from 1 to 16")] = Field(
-        default=1, description="Letta servers that run side by side"
+        default=1, description="Number of Letta servers"
     )
     letta_pool_size: Annotated[Whole, Field(ge=1, le=100), Rule("must be a whole number from 1 to 100")] = Field(
         default=10, description="Database connections that one server keeps open"
@@ -212,51 +212,65 @@ class Resources(_Group):
 class Providers(_Group):
     """Model providers and the server's environment."""
 
-    openai_api_key: Credential | None = Field(default=None, description="API key of OpenAI")
-    openai_base_url: Url | None = Field(
-        default=None,
-        description="Base URL of OpenAI or of a service that speaks its API",
-        examples=["https://api.openai.com/v1"],
+    openai_api_key: Annotated[Credential | None, ProviderVariable("OPENAI_API_KEY", suffices=True)] = Field(
+        default=None, description="API key of OpenAI"
     )
-    anthropic_api_key: Credential | None = Field(default=None, description="API key of Anthropic")
-    ollama_base_url: Url | None = Field(
+    openai_base_url: Annotated[Url | None, ProviderVariable("OPENAI_BASE_URL", synonyms=("OPENAI_API_BASE",))] = (
+        Field(
+            default=None,
+            description="Base URL of OpenAI or of a service that speaks its API",
+            examples=["https://api.openai.com/v1"],
+        )
+    )
+    anthropic_api_key: Annotated[Credential | None, ProviderVariable("ANTHROPIC_API_KEY", suffices=True)] = Field(
+        default=None, description="API key of Anthropic"
+    )
+    ollama_base_url: Annotated[Url | None, ProviderVariable("OLLAMA_BASE_URL", suffices=True)] = Field(
         default=None, description="Base URL of Ollama", examples=["http://ollama.example:11434"]
     )
-    vllm_base_url: Url | None = Field(
+    vllm_base_url: Annotated[Url | None, ProviderVariable("VLLM_API_BASE", suffices=True)] = Field(
         default=None, description="Base URL of vLLM", examples=["http://vllm.example:8000/v1"]
     )
-    azure_api_key: Credential | None = Field(default=None, description="API key of Azure OpenAI")
-    azure_base_url: Url | None = Field(
+    azure_api_key: Annotated[Credential | None, ProviderVariable("AZURE_API_KEY", suffices=True)] = Field(
+        default=None, description="API key of Azure OpenAI"
+    )
+    azure_base_url: Annotated[Url | None, ProviderVariable("AZURE_BASE_URL")] = Field(
         default=None, description="Base URL of Azure OpenAI", examples=["https://name.openai.azure.com"]
     )
-    azure_api_version: ApiVersion | None = Field(
+    azure_api_version: Annotated[ApiVersion | None, ProviderVariable("AZURE_API_VERSION")] = Field(
         default=None, description="API version of Azure OpenAI; none: the server's own", examples=["2024-10-21"]
     )
-    gemini_api_key: Credential | None = Field(default=None, description="API key of Google Gemini")
-    gemini_base_url: Url | None = Field(
+    gemini_api_key: Annotated[Credential | None, ProviderVariable("GEMINI_API_KEY", suffices=True)] = Field(
+        default=None, description="API key of Google Gemini"
+    )
+    gemini_base_url: Annotated[Url | None, ProviderVariable("GEMINI_BASE_URL")] = Field(
         default=None,
         description="Base URL of Google Gemini",
         examples=["https://generativelanguage.googleapis.com/"],
     )
-    groq_api_key: Credential | None = Field(default=None, description="API key of Groq")
+    groq_api_key: Annotated[Credential | None, ProviderVariable("GROQ_API_KEY", suffices=True)] = Field(
+        default=None, description="API key of Groq"
+    )
     server_environment: Names = Field(
-        default_factory=dict, description="More environment variables of the server, none of them secret"
+        default_factory=dict, description="Further environment variables of the server, none of them secret"
     )
     server_secrets: SecretNames = Field(
-        default_factory=dict, description="More environment variables of the server that are secret"
+        default_factory=dict, description="Further environment variables of the server that are secret"
     )
-    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much the server logs: info or debug")
+    log_level: Annotated[LogLevel, Variable("LETTA_DEBUG")] = Field(
+        default=LogLevel.INFO, description="How much the server logs: info or debug"
+    )
 
 
 class Protection(_Group):
     """Access and data."""
 
-    server_password: ServerPassword | None = Field(
+    server_password: Annotated[ServerPassword | None, Variable("LETTA_SERVER_PASSWORD")] = Field(
         default=None, description="Password of the API; generated when it is not set"
     )
-    encryption_key: EncryptionKey | None = Field(
+    encryption_key: Annotated[EncryptionKey | None, Variable("LETTA_ENCRYPTION_KEY")] = Field(
         default=None,
-        description="Key that the server encrypts credentials with; generated when not set, never to be changed",
+        description="Key that encrypts the server's credentials; generated when it is not set, must never change",
     )
     protect_data: Flag = Field(
         default=False, description="Whether the data volumes and the encryption key are protected from removal"
@@ -269,7 +283,7 @@ class Protection(_Group):
 class Telemetry(_Group):
     """Telemetry."""
 
-    deployment_environment: EnvironmentName = Field(
+    deployment_environment: Annotated[EnvironmentName, Variable("LETTA_ENVIRONMENT")] = Field(
         default="dev", description="Name of the environment in traces and metrics"
     )
     telemetry_profile: TelemetryProfile | None = Field(
@@ -279,11 +293,11 @@ class Telemetry(_Group):
     )
     telemetry_variant: TelemetryVariant = Field(
         default=TelemetryVariant.DEVELOPMENT,
-        description="Which profile of a kind is chosen where none is named: development or production",
+        description="Which profile is chosen where telemetryProfile names none: development or production",
     )
     telemetry_redaction: otel.Redaction = Field(
         default=otel.Redaction.KEYS,
-        description="What is taken out of traces and logs: nothing, keys, or content (keys, prompts and answers)",
+        description="What is removed from traces and logs: nothing, keys, or content (keys, prompts and answers)",
     )
     telemetry_retention_days: Annotated[
         Whole,
@@ -298,27 +312,27 @@ class Telemetry(_Group):
     ] = Field(default=1_000, description="Bytes of a span that queues are sized for")
     telemetry_outage_seconds: Annotated[
         Whole, Field(ge=1, le=604_800), Rule("must be a whole number of seconds from 1 to 604800")
-    ] = Field(default=900, description="Seconds without a destination that queues are sized for")
+    ] = Field(default=900, description="Seconds of a destination's outage that queues are sized for")
     telemetry_queue_disk_mb: Annotated[
         Whole, Field(ge=1, le=10_000_000), Rule("must be a whole number of megabytes from 1 to 10000000")
     ] = Field(default=4_000, description="Disk in MB that the queues of one collector may take")
-    collector_version: Annotated[Text, AfterValidator(_collector_version)] = Field(
-        default=otel.DEFAULT_VERSION, description="Version of the collector"
+    collector_version: Annotated[InstanceOf[otel.CollectorVersion], BeforeValidator(_collector_version)] = Field(
+        default=otel.CollectorVersion.parse(otel.DEFAULT_VERSION), description="Version of the collector"
     )
     collector_replicas: Annotated[Whole, Field(ge=1, le=2), Rule("must be 1 or 2")] = Field(
         default=1,
-        description="Collectors side by side, replaced one after the other; one where the profile writes files",
+        description="Number of collectors, replaced one after the other; one where the profile writes files",
     )
     collector_watch_seconds: Annotated[
         Whole, Field(ge=0, le=3600), Rule("must be a whole number of seconds from 0 to 3600")
     ] = Field(default=60, description="Seconds that a replaced collector is watched before the next is replaced")
     otlp_token: Credential | None = Field(
         default=None,
-        description="Token of OTLP clients outside; generated where bindAddress is not a loopback address",
+        description="Token of OTLP clients outside the stack; generated where bindAddress is no loopback address",
     )
     otlp_host_name: HostName | None = Field(
         default=None,
-        description="Name by which OTLP clients outside reach this machine; in the certificate with requireTls",
+        description="This machine's name for OTLP clients outside the stack; in the certificate with requireTls",
         examples=["letta.example.com"],
     )
     require_tls: Flag = Field(
@@ -327,28 +341,40 @@ class Telemetry(_Group):
     )
     telemetry_ca_bundle: CaBundle | None = Field(
         default=None,
-        description="PEM file of certificate authorities that telemetry trusts beside the usual ones",
+        description="PEM file of certificate authorities that telemetry trusts in addition to the usual ones",
         examples=["/etc/ssl/company-ca.pem"],
     )
-    clickhouse_endpoint: Endpoint | None = Field(
+    clickhouse_endpoint: Annotated[Endpoint | None, Variable("CLICKHOUSE_ENDPOINT")] = Field(
         default=None,
         description="ClickHouse over HTTP: scheme, host and port",
         examples=["https://clickhouse.example:8443"],
     )
-    clickhouse_username: Identifier = Field(default="default", description="User at ClickHouse")
-    clickhouse_password: Credential | None = Field(default=None, description="Password at ClickHouse")
-    clickhouse_database: DatabaseName = Field(default="otel", description="Database at ClickHouse")
-    datadog_site: HostName | None = Field(default=None, description="Site of Datadog", examples=["datadoghq.com"])
-    datadog_api_key: Credential | None = Field(default=None, description="API key of Datadog")
-    signoz_endpoint: Endpoint | None = Field(
+    clickhouse_username: Annotated[Identifier, Variable("CLICKHOUSE_USERNAME")] = Field(
+        default="default", description="User at ClickHouse"
+    )
+    clickhouse_password: Annotated[Credential | None, Variable("CLICKHOUSE_PASSWORD")] = Field(
+        default=None, description="Password at ClickHouse"
+    )
+    clickhouse_database: Annotated[DatabaseName, Variable("CLICKHOUSE_DATABASE")] = Field(
+        default="otel", description="Database at ClickHouse"
+    )
+    datadog_site: Annotated[HostName | None, Variable("DD_SITE")] = Field(
+        default=None, description="Site of Datadog", examples=["datadoghq.com"]
+    )
+    datadog_api_key: Annotated[Credential | None, Variable("DD_API_KEY")] = Field(
+        default=None, description="API key of Datadog"
+    )
+    signoz_endpoint: Annotated[Endpoint | None, Variable("SIGNOZ_ENDPOINT")] = Field(
         default=None,
         description="SigNoz' OTLP endpoint: scheme, host and port",
         examples=["https://ingest.eu.signoz.cloud:443"],
     )
-    signoz_ingestion_key: Credential | None = Field(default=None, description="Ingestion key of SigNoz")
+    signoz_ingestion_key: Annotated[Credential | None, Variable("SIGNOZ_INGESTION_KEY")] = Field(
+        default=None, description="Ingestion key of SigNoz"
+    )
     grafana_url: Url | None = Field(
         default=None,
-        description="Grafana that shows the traces; only linked to",
+        description="URL of the Grafana that shows the traces; used for links only",
         examples=["https://grafana.example"],
     )
 
@@ -358,17 +384,21 @@ GROUPS: tuple[type[_Group], ...] = (Endpoints, Images, Resources, Providers, Pro
 
 
 class Settings(Telemetry, Protection, Providers, Resources, Images, Endpoints):
-    """The checked settings of one stack. Made by `load`; every attribute is the key in snake_case."""
+    """The settings of one stack; every attribute is the key in snake_case.
 
-    @model_validator(mode="after")
-    def _rules_between_keys(self, info: ValidationInfo) -> Settings:
-        from settings.rules import violations
+    Made by `settings.load` and `settings.check`, which apply the rules between keys; this class alone does not.
+    """
 
-        if info.context != FIELDS_ONLY:
-            for broken in violations(self):
-                raise PydanticCustomError("rule", "{rule}", {"rule": f"{broken.key} {broken.rule}"})
-        return self
+    def value(self, key: str) -> Any:
+        """Return the value of a key as it is written in a stack file, such as `lettaMemoryMb`.
 
+        Raises:
+            KeyError: when there is no such key.
+        """
+        return getattr(self, _ATTRIBUTES[key])
+
+
+_ATTRIBUTES: Mapping[str, str] = {field.alias or name: name for name, field in Settings.model_fields.items()}
 
 SECRET_KEYS = frozenset(
     field.alias or name for name, field in Settings.model_fields.items() if "SecretStr" in repr(field.annotation)

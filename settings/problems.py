@@ -1,4 +1,4 @@
-"""What is wrong with a stack's settings, and the commands that mend it. Holds no values, so it can leak none."""
+"""What is wrong with a stack's settings, and the commands that fix it. Holds no values, so it can leak none."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ class Problem:
     key: str
     """The setting as Pulumi writes it, for instance `letta:apiPort`; never its value."""
     rule: str
-    """What holds for a good value, as the end of a sentence that starts with the key."""
+    """What holds for a valid value, as the end of a sentence that starts with the key."""
     fix: str
-    """The command that mends it, ready to paste."""
+    """The command that fixes it, ready to paste."""
 
 
 class SettingsError(ValueError):
-    """Every broken rule of one stack's settings at once; the text is meant for the person who wrote them."""
+    """Every broken rule of one stack's settings at once; the text is meant for the user who wrote them."""
 
     def __init__(self, problems: Iterable[Problem], *, stack: str) -> None:
         self.problems = tuple(problems)
         self.stack = stack
         number = len(self.problems)
-        counted = "One setting" if number == 1 else f"{number} settings"
-        lines = [f"{counted} of stack {stack} must be mended (nothing was created or changed):"]
+        counted, are = ("One setting", "is") if number == 1 else (f"{number} settings", "are")
+        lines = [f"{counted} of stack {stack} {are} invalid (nothing was created or changed):"]
         for problem in self.problems:
             lines += ["", f"  {problem.key} {problem.rule}", f"      {problem.fix}"]
         super().__init__("\n".join(lines))
 
 
 def set_command(key: str, example: str, *, stack: str) -> str:
-    """The command that gives a plain setting a good value."""
+    """Return the command that gives a plain setting a valid value."""
     path = "--path " if "." in key else ""
     return f"pulumi config set {path}{shlex.quote(key)} {shlex.quote(example)} --stack {stack}"
 
 
 def set_secret_command(key: str, *, stack: str) -> str:
-    """The command that stores a secret; the value never becomes an argument, which shell history would keep."""
+    """Return the command that stores a secret; the value is no argument, which the shell's history would keep."""
     path = "--path " if "." in key else ""
     return f"pulumi config set --secret {path}{shlex.quote(key)} --stack {stack}{_PROMPT}"
 
 
 def remove_command(key: str, *, stack: str) -> str:
-    """The command that takes a setting out of the stack file."""
+    """Return the command that removes a setting from the stack file."""
     path = "--path " if "." in key else ""
     return f"pulumi config rm {path}{shlex.quote(key)} --stack {stack}"

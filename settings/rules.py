@@ -1,94 +1,37 @@
-"""Rules between keys, and rules of the server's environment: what each key alone cannot say."""
+"""Rules between keys: what each key alone cannot say."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import catalogue
 import otel
-from settings import telemetry
-from settings.model import Services
-
-if TYPE_CHECKING:
-    from settings.model import Settings
-
-PROVIDER_VARIABLES: Mapping[str, str] = {
-    "openaiApiKey": "OPENAI_API_KEY",
-    "openaiBaseUrl": "OPENAI_BASE_URL",
-    "anthropicApiKey": "ANTHROPIC_API_KEY",
-    "ollamaBaseUrl": "OLLAMA_BASE_URL",
-    "vllmBaseUrl": "VLLM_API_BASE",
-    "azureApiKey": "AZURE_API_KEY",
-    "azureBaseUrl": "AZURE_BASE_URL",
-    "azureApiVersion": "AZURE_API_VERSION",
-    "geminiApiKey": "GEMINI_API_KEY",
-    "geminiBaseUrl": "GEMINI_BASE_URL",
-    "groqApiKey": "GROQ_API_KEY",
-}
-"""Settings of model providers to the environment variables that the server reads."""
-
-ALL_IMAGES = frozenset({"base", "postgres", "redis", "letta", "nginx", "collector"})
-DATA_IMAGES = frozenset({"base", "postgres", "redis"})
-
-_SETTING_OF = {variable: key for key, variable in PROVIDER_VARIABLES.items()} | {
-    "OPENAI_API_BASE": "openaiBaseUrl",
-    "LETTA_SERVER_PASSWORD": "serverPassword",
-    "LETTA_ENCRYPTION_KEY": "encryptionKey",
-    "LETTA_ENVIRONMENT": "deploymentEnvironment",
-    "LETTA_DEBUG": "logLevel",
-    "CLICKHOUSE_ENDPOINT": "clickhouseEndpoint",
-    "CLICKHOUSE_USERNAME": "clickhouseUsername",
-    "CLICKHOUSE_PASSWORD": "clickhousePassword",
-    "CLICKHOUSE_DATABASE": "clickhouseDatabase",
-    "DD_SITE": "datadogSite",
-    "DD_API_KEY": "datadogApiKey",
-    "SIGNOZ_ENDPOINT": "signozEndpoint",
-    "SIGNOZ_INGESTION_KEY": "signozIngestionKey",
-}
-
-# What the platform sets itself, or what would change which code runs or where it looks for its files.
-_RESERVED = frozenset(
-    {
-        "HOME", "PATH", "HOST", "PORT", "SECURE", "USER", "TMPDIR", "BASH_ENV", "ENV", "IFS",
-        "LETTA_DIR", "LETTA_LOG_FOLDER", "LETTA_CONFIG_PATH", "LETTA_DISABLE_SQLALCHEMY_POOLING",
-        "LETTA_AUTHORITIES", "LETTA_CLICKHOUSE_PASSWORD",
-        "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "ENV_NAME",
-    }
-)  # fmt: skip
-_RESERVED_PREFIXES = (
-    "LETTA_PG_", "LETTA_REDIS_", "LETTA_SERVER_", "LETTA_ENCRYPTION_", "LETTA_OTEL_", "LETTA_UVICORN_",
-    "LETTA_LOGGING_", "LETTA_CLICKHOUSE_", "CLICKHOUSE_", "SIGNOZ_", "DD_", "POSTGRES_", "REDIS_",
-    "OTEL_EXPORTER_", "PYTHON", "LD_",
-)  # fmt: skip
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_LOOKING = re.compile(
-    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|ACCESS_?KEY|(API_?KEY|(^|_)(KEY|TOKEN|DSN))$", re.IGNORECASE
-)
-_CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+from settings import composition, server_environment, telemetry
+from settings.model import Settings
+from settings.schema import fields
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Violation:
-    """A broken rule, before it is known which command mends it."""
+    """A broken rule, without the command that fixes it, which depends on the stack."""
 
     key: str
-    """Where to mend it, without namespace; a path such as `serverEnvironment.NAME` within an object."""
+    """The key to change, without namespace; a path such as `serverEnvironment.NAME` within an object."""
     rule: str
     involved: frozenset[str]
-    """Keys that the rule looks at; it is not told while one of them is wrong by itself."""
+    """Keys that the rule depends on; it is not reported while one of them is invalid by itself."""
     example: str | None = None
-    """A value that would do; None for secrets, and where removing is the cure."""
+    """A value that would be valid; None for secrets, and where the fix is to remove the key."""
     remove: bool = False
-    """True where the cure is to take the key out."""
+    """Whether the fix is to remove the key."""
 
 
 def violations(settings: Settings) -> Iterator[Violation]:
-    """Every broken rule of a stack whose single values are good."""
+    """Yield every broken rule of a stack whose single values are valid."""
     yield from _ports(settings)
     yield from _exposure(settings)
     yield from _certificate(settings)
@@ -100,21 +43,8 @@ def violations(settings: Settings) -> Iterator[Violation]:
     yield from _environment(settings)
 
 
-def published_ports(settings: Settings) -> dict[str, int]:
-    """The ports that the stack opens on the machine, by key: what runs decides which."""
-    if settings.services is Services.DATA:
-        return {"postgresPort": settings.postgres_port, "redisPort": settings.redis_port}
-    return {
-        "apiPort": settings.api_port,
-        "otlpGrpcPort": settings.otlp_grpc_port,
-        "otlpHttpPort": settings.otlp_http_port,
-        "collectorHealthPort": settings.collector_health_port,
-        "collectorMetricsPort": settings.collector_metrics_port,
-    }
-
-
 def _ports(settings: Settings) -> Iterator[Violation]:
-    ports = published_ports(settings)
+    ports = composition.published_ports(settings)
     first: dict[int, str] = {}
     for key, port in ports.items():
         other = first.setdefault(port, key)
@@ -123,14 +53,13 @@ def _ports(settings: Settings) -> Iterator[Violation]:
                 key=key,
                 rule=f"must differ from letta:{other}: two services cannot listen on one port",
                 involved=frozenset({key, other}),
-                example=str(_free_port(settings, key, taken=set(ports.values()))),
+                example=str(_free_port(key, taken=set(ports.values()))),
             )
 
 
-def _free_port(settings: Settings, key: str, *, taken: set[int]) -> int:
-    """A port near the key's default that no other service of the stack has."""
-    field = next(field for field in type(settings).model_fields.values() if field.alias == key)
-    port: int = field.default
+def _free_port(key: str, *, taken: set[int]) -> int:
+    """Return a port near the key's default that no other service of the stack has."""
+    port: int = fields()[key].default
     while port in taken:
         port += 1
     return port
@@ -138,7 +67,7 @@ def _free_port(settings: Settings, key: str, *, taken: set[int]) -> int:
 
 def _exposure(settings: Settings) -> Iterator[Violation]:
     loopback = ipaddress.IPv4Address(settings.bind_address).is_loopback
-    if settings.services is Services.DATA and not loopback:
+    if settings.services is catalogue.Composition.DATA and not loopback:
         yield Violation(
             key="bindAddress",
             rule="must be a loopback address with services=data: Redis has no password",
@@ -158,10 +87,10 @@ def _certificate(settings: Settings) -> Iterator[Violation]:
 
 
 def _connections(settings: Settings) -> Iterator[Violation]:
-    if settings.services is Services.DATA:
+    if settings.services is catalogue.Composition.DATA:
         return
     each = settings.letta_pool_size + settings.letta_pool_max_overflow
-    # Twice: old and new servers run side by side in a rollout. Ten more for migration, roles, backup and people.
+    # Twice: old and new servers run at the same time in a rollout. Ten more for migration, roles, backup and psql.
     needed = 2 * settings.letta_replicas * each + 10
     if needed > settings.postgres_max_connections:
         possible = needed <= 1000
@@ -182,8 +111,8 @@ def _pinned_images(settings: Settings) -> Iterator[Violation]:
     if not settings.pinned_images:
         return
     involved = frozenset({"pinnedImages", "services"})
-    needed = DATA_IMAGES if settings.services is Services.DATA else ALL_IMAGES
-    known = ALL_IMAGES
+    needed = catalogue.images(settings.services)
+    known = catalogue.images(catalogue.Composition.ALL)
     for name, reference in sorted(settings.pinned_images.items()):
         if name not in known:
             yield Violation(
@@ -218,17 +147,17 @@ def _credential_sets(settings: Settings) -> Iterator[Violation]:
         ("azureBaseUrl", settings.azure_base_url, "azureApiKey", settings.azure_api_key,
          "https://name.openai.azure.com"),
     )  # fmt: skip
-    for destination, place_value, secret, secret_value, example in pairs:
-        involved = frozenset({destination, secret})
-        if place_value is not None and secret_value is None:
+    for address, address_value, secret, secret_value, example in pairs:
+        involved = frozenset({address, secret})
+        if address_value is not None and secret_value is None:
             yield Violation(
                 key=secret,
-                rule=f"is missing: letta:{destination} is set, and one needs the other",
+                rule=f"is missing: letta:{address} is set, and one needs the other",
                 involved=involved,
             )
-        if place_value is None and secret_value is not None:
+        if address_value is None and secret_value is not None:
             yield Violation(
-                key=destination,
+                key=address,
                 rule=f"is missing: letta:{secret} is set, and one needs the other",
                 involved=involved,
                 example=example,
@@ -264,9 +193,9 @@ def _tls(settings: Settings) -> Iterator[Violation]:
 
 
 def _telemetry(settings: Settings) -> Iterator[Violation]:
-    if settings.services is Services.DATA:
+    if settings.services is catalogue.Composition.DATA:
         return
-    places = frozenset({
+    destinations = frozenset({
         "clickhouseEndpoint", "clickhousePassword", "clickhouseUsername", "clickhouseDatabase",
         "datadogSite", "datadogApiKey", "signozEndpoint", "signozIngestionKey",
     })  # fmt: skip
@@ -275,8 +204,8 @@ def _telemetry(settings: Settings) -> Iterator[Violation]:
     except otel.ConfigurationError as error:
         yield Violation(
             key="telemetryProfile",
-            rule=f"cannot be had: {error}; taken out, the profile follows from what is set",
-            involved=places | {"telemetryProfile"},
+            rule=f"cannot be used: {error}; without it, the profile is chosen from the destinations that are set",
+            involved=destinations | {"telemetryProfile"},
             remove=True,
         )
         return
@@ -286,10 +215,10 @@ def _telemetry(settings: Settings) -> Iterator[Violation]:
         yield Violation(
             key="telemetryQueueDiskMb",
             rule=(
-                f"does not suffice: the queues of profile {profile.name} need {needed} MB for "
+                f"is too small: the queues of profile {profile.name} need {needed} MB for "
                 "telemetrySpansPerSecond x telemetrySpanBytes x telemetryOutageSeconds (docs/telemetry.md)"
             ),
-            involved=places
+            involved=destinations
             | {
                 "telemetryProfile", "telemetryVariant", "telemetryQueueDiskMb",
                 "telemetrySpansPerSecond", "telemetrySpanBytes", "telemetryOutageSeconds",
@@ -304,19 +233,19 @@ def _environment(settings: Settings) -> Iterator[Violation]:
         ("serverSecrets", settings.server_secrets),
     ):
         for name in sorted(names):
-            rule = _name_rule(name)
+            rule = server_environment.name_rule(name)
             if rule is not None:
                 yield Violation(key=f"{key}.{name}", rule=rule, involved=frozenset({key}), remove=True)
     for name, value in sorted(settings.server_environment.items()):
-        if _name_rule(name) is not None:
+        if server_environment.name_rule(name) is not None:
             continue
         key = f"serverEnvironment.{name}"
         involved = frozenset({"serverEnvironment", "serverSecrets"})
-        if _SECRET_LOOKING.search(name) or _CREDENTIALS_IN_URL.search(value):
+        if server_environment.looks_secret(name, value):
             yield Violation(
                 key=key,
                 rule=(
-                    "looks like a secret, and letta:serverEnvironment is plain text: take it out, "
+                    "looks like a secret, and letta:serverEnvironment is plain text: remove it, "
                     f"then store it encrypted as letta:serverSecrets.{name}"
                 ),
                 involved=involved,
@@ -325,14 +254,12 @@ def _environment(settings: Settings) -> Iterator[Violation]:
         elif name in settings.server_secrets:
             yield Violation(
                 key=key,
-                rule="is in letta:serverSecrets, too: one of the two must go",
+                rule="is also in letta:serverSecrets: keep only one of the two",
                 involved=involved,
                 remove=True,
             )
         if not value:
-            yield Violation(
-                key=key, rule="is empty: give it a value, or take it out", involved=involved, remove=True
-            )
+            yield Violation(key=key, rule="is empty: set a value, or remove it", involved=involved, remove=True)
         if not value.replace("\t", "").isprintable():
             yield Violation(
                 key=key,
@@ -340,15 +267,3 @@ def _environment(settings: Settings) -> Iterator[Violation]:
                 involved=involved,
                 example="VALUE",
             )
-
-
-def _name_rule(name: str) -> str | None:
-    """Why a variable may not be set by hand; None if it may."""
-    if not _VARIABLE.fullmatch(name):
-        return "is not a name for an environment variable (letters, digits and _, no digit first)"
-    upper = name.upper()  # the server reads its settings without regard to case
-    if upper in _SETTING_OF:
-        return f"has a setting of its own: use letta:{_SETTING_OF[upper]}"
-    if upper in _RESERVED or upper.startswith(_RESERVED_PREFIXES):
-        return "is set by the platform itself and cannot be given by hand"
-    return None

@@ -16,12 +16,12 @@ from settings.values import Rule
 
 @cache
 def fields() -> Mapping[str, FieldInfo]:
-    """Every setting by its key."""
+    """Return every setting by its key, in the order of the model."""
     return {field.alias or name: field for name, field in Settings.model_fields.items()}
 
 
 def kinds(annotation: Any) -> list[Any]:
-    """The plain classes that a field's annotation is made of."""
+    """Return the plain classes that a field's annotation is made of."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return kinds(get_args(annotation)[0])
@@ -31,7 +31,7 @@ def kinds(annotation: Any) -> list[Any]:
 
 
 def metadata(field: FieldInfo) -> list[Any]:
-    """All annotations of a field, those within an optional type, too, innermost first."""
+    """Return all annotations of a field, those within an optional type included, innermost first."""
     return [*_annotations(field.annotation), *field.metadata]
 
 
@@ -47,12 +47,15 @@ def _annotations(annotation: Any) -> list[Any]:
 
 
 def is_optional(field: FieldInfo) -> bool:
-    """True where a setting has no value of its own while nobody sets it."""
+    """Whether a setting has no default of its own."""
     return field.get_default(call_default_factory=True) in (None, {})
 
 
 def rule(field: FieldInfo, *, nested: bool) -> str:
-    """What holds for a field's values, or for those in an object (`nested`), where pydantic words the error."""
+    """Return what holds for a field's values, or for those in an object (`nested`).
+
+    Used where pydantic raised the error, whose own text can show the value.
+    """
     if nested:
         return "must be text"
     for kind in kinds(field.annotation):

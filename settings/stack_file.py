@@ -1,10 +1,11 @@
-"""Reads `Pulumi.<stack>.yaml` as Pulumi does, for what Pulumi does not hand to the program."""
+"""`Pulumi.<stack>.yaml`, read as Pulumi reads it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +14,123 @@ import yaml
 _ENCRYPTED = "secure"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StackFile:
-    """The configuration that one stack file holds."""
+class StackFileError(ValueError):
+    """The file is not a stack file; the text says why and never quotes it, since it may hold a secret."""
 
-    values: Mapping[str, str]
-    """Plain values by full key as Pulumi hands them to a program: texts, objects as JSON. Secrets are left out."""
-    secret_keys: frozenset[str] = field(default_factory=frozenset)
-    """Keys that hold something encrypted, at whatever depth."""
-    plain_parts: tuple[str, ...] = ()
-    """Paths of plain values beside encrypted ones in one object, which Pulumi hands over as if all were secret."""
+
+class _Loader(yaml.SafeLoader):
+    """Leaves every scalar but null as the text that was typed: 1.10 is not a number, a date is not a date."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in known if tag == "tag:yaml.org,2002:null"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackFile:
+    """What one stack file holds, without decrypting it; a stack without a file runs with the defaults."""
+
+    path: Path
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Values by key with namespace: text, objects and lists; encrypted ones are `{"secure": ciphertext}`."""
+    encryption_salt: str | None = None
+    secrets_provider: str | None = None
+    """The URL of a key management service; None where a passphrase encrypts."""
+
+    @property
+    def stack(self) -> str:
+        """The stack's name."""
+        return self.path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file exists."""
+        return self.path.is_file()
+
+    @cached_property
+    def secret_keys(self) -> frozenset[str]:
+        """The keys that hold something encrypted, at whatever depth."""
+        return frozenset(key for key, value in self.config.items() if any(True for _ in _ciphertexts(value)))
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The plain values as Pulumi hands them to a program: texts, objects as JSON. Secrets are left out."""
+        return {
+            key: value if isinstance(value, str) else "" if value is None else json.dumps(value)
+            for key, value in self.config.items()
+            if key not in self.secret_keys
+        }
+
+    @property
+    def plain_parts(self) -> tuple[str, ...]:
+        """Paths of plain values next to encrypted ones in one object, which Pulumi hands over as all secret."""
+        return tuple(
+            f"{key}.{name}"
+            for key in sorted(self.secret_keys)
+            if isinstance(self.config[key], Mapping)
+            for name, part in self.config[key].items()
+            if name != _ENCRYPTED and not any(True for _ in _ciphertexts(part))
+        )
+
+    def ciphertexts(self, key: str | None = None) -> Iterator[str]:
+        """Yield every encrypted value in the file, or within one key."""
+        for value in self.config.values() if key is None else [self.config.get(key)]:
+            yield from _ciphertexts(value)
+
+    def decrypted(self, decrypt: Callable[[str], str]) -> Mapping[str, Any]:
+        """Return all values by key, with what `decrypt` returns in the place of every ciphertext."""
+        return {key: _decrypted(value, decrypt) for key, value in self.config.items()}
 
 
 def read_stack_file(path: Path) -> StackFile:
-    """The content of a stack file; raises `OSError` if it cannot be read, `yaml.YAMLError` if it is no YAML."""
-    # Every scalar stays the text that was typed: a version such as 1.10 is no number, a date no date.
-    document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader) or {}  # noqa: S506
-    config = document.get("config") or {}
-    secret_keys = frozenset(key for key, value in config.items() if _holds_secret(value))
-    values = {
-        key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in config.items()
-        if key not in secret_keys
-    }
-    plain_parts = tuple(
-        f"{key}.{name}"
-        for key in sorted(secret_keys)
-        for name, part in config[key].items()
-        if name != _ENCRYPTED and not _holds_secret(part)
+    """Return the content of a stack file; of one that does not exist, an empty one.
+
+    Raises:
+        OSError: when it cannot be read.
+        StackFileError: when it is not YAML, or not of a stack file's form.
+    """
+    if not path.is_file():
+        return StackFile(path=path)
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark else ""
+        raise StackFileError(f"not valid YAML{line}") from None
+    document = {} if document is None else document
+    if not isinstance(document, dict):
+        raise StackFileError("not a mapping: it has to start with `config:`")
+    config = document.get("config")
+    return StackFile(
+        path=path,
+        config=config if isinstance(config, dict) else {},
+        encryption_salt=document.get("encryptionsalt"),
+        secrets_provider=document.get("secretsprovider"),
     )
-    return StackFile(values=values, secret_keys=secret_keys, plain_parts=plain_parts)
 
 
-def _holds_secret(value: Any) -> bool:
-    if isinstance(value, dict):
-        return set(value) == {_ENCRYPTED} or any(_holds_secret(part) for part in value.values())
-    return isinstance(value, list) and any(_holds_secret(part) for part in value)
+def _is_ciphertext(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {_ENCRYPTED} and isinstance(value[_ENCRYPTED], str)
+
+
+def _ciphertexts(value: Any) -> Iterator[str]:
+    if _is_ciphertext(value):
+        yield value[_ENCRYPTED]
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _ciphertexts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _ciphertexts(inner)
+
+
+def _decrypted(value: Any, decrypt: Callable[[str], str]) -> Any:
+    if _is_ciphertext(value):
+        return decrypt(value[_ENCRYPTED])
+    if isinstance(value, Mapping):
+        return {key: _decrypted(inner, decrypt) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_decrypted(inner, decrypt) for inner in value]
+    return value

@@ -1,19 +1,16 @@
-"""What the settings of telemetry say to `otel`: destinations, profile, size of the queues."""
+"""The telemetry settings in the terms of `otel`: destinations, profile, size of the queues."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import otel
-
-if TYPE_CHECKING:
-    from settings.model import Settings
+from settings.model import Settings
 
 
 def destinations(settings: Settings) -> otel.Destinations:
-    """Give the destinations that are set; each is set as a whole (`settings.rules`)."""
+    """Return the destinations that are set; each is set completely (`settings.rules`)."""
     clickhouse = settings.clickhouse_endpoint and otel.ClickHouse(
         endpoint=settings.clickhouse_endpoint,
         database=settings.clickhouse_database,
@@ -27,10 +24,11 @@ def destinations(settings: Settings) -> otel.Destinations:
 
 
 def choice(settings: Settings) -> otel.Choice:
-    """Give the profile, and why it was chosen.
+    """Return the profile, and why it was chosen.
 
     Raises:
-        otel.ConfigurationError: when the profile that is named needs a destination that is not set.
+        otel.ConfigurationError: when the named profile needs a destination that is not set; `settings.rules`
+            refuses such settings.
     """
     return otel.choose(
         profile=settings.telemetry_profile,
@@ -39,14 +37,19 @@ def choice(settings: Settings) -> otel.Choice:
     )
 
 
+def collector_replicas(settings: Settings) -> int:
+    """Return the number of collectors: one where the profile writes files, since two would write two of each."""
+    return 1 if choice(settings).profile.uses("file/traces") else settings.collector_replicas
+
+
 def receiver_security(settings: Settings) -> otel.ReceiverSecurity:
-    """Give what clients must do: who publishes beyond this machine asks for a token."""
+    """Return what clients must do: a token is required where ports are published beyond this machine."""
     loopback = ipaddress.IPv4Address(settings.bind_address).is_loopback
     return otel.ReceiverSecurity(tls=settings.require_tls, token=settings.otlp_token is not None or not loopback)
 
 
 def queue_budget(settings: Settings) -> otel.QueueBudget:
-    """Give what the queues of one collector are sized for."""
+    """Return what the queues of one collector are sized for."""
     return otel.QueueBudget(
         spans_per_second=settings.telemetry_spans_per_second,
         span_bytes=settings.telemetry_span_bytes,
@@ -56,13 +59,13 @@ def queue_budget(settings: Settings) -> otel.QueueBudget:
 
 
 def ca_bundle(settings: Settings) -> str | None:
-    """Give the certificates, in PEM form, that destinations are trusted by beside the usual ones."""
+    """Return the certificates, in PEM form, by which destinations are trusted in addition to the usual ones."""
     bundle = settings.telemetry_ca_bundle
     return bundle.read_text(encoding="utf-8", errors="replace") if bundle else None
 
 
 def secrets(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give each secret that is set: the name that `otel` has for it, and its value."""
+    """Yield each secret that is set: its name in `otel`, and its value."""
     for name, value in (
         (otel.CLICKHOUSE_PASSWORD, settings.clickhouse_password),
         (otel.DATADOG_API_KEY, settings.datadog_api_key),

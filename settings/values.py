@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import ssl
 from dataclasses import dataclass
@@ -27,9 +28,29 @@ _REFERENCE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Metadata of an annotated type: what holds for a good value, as the end of a sentence."""
+    """Metadata of an annotated type: what holds for a valid value, as the end of a sentence."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Metadata of a setting: the environment variable of the server or the collector that it decides.
+
+    It cannot be set in `serverEnvironment` as well.
+    """
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    """Other variables that the program reads for the same purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderVariable(Variable):
+    """The same for a setting of a model provider, whose value the server gets in this variable as it is."""
+
+    suffices: bool = False
+    """Whether this setting alone lets the server use models; without any such one `make up` advises to set one."""
 
 
 def _broken(rule: str) -> PydanticCustomError:
@@ -74,7 +95,8 @@ def _image_reference(value: str) -> str:
 
 
 def _path(value: str) -> Path:
-    path = Path(value).expanduser()
+    # Unlike `Path.expanduser`, it leaves alone a `~user` that does not exist.
+    path = Path(os.path.expanduser(value))  # noqa: PTH111
     return path if path.is_absolute() else PROJECT_ROOT / path
 
 
@@ -89,7 +111,7 @@ def _ca_bundle(value: object) -> Path:
     if b"PRIVATE KEY-----" in content:
         raise _broken("must be a file of certificates alone, and there is a private key in it")
     try:
-        # Most programs pass over what they cannot read, and trust nobody without saying so.
+        # Most programs skip what they cannot read, and then trust no certificate without reporting it.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
         raise _broken("must be a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)") from None

@@ -1,4 +1,4 @@
-"""Looks at the machine and its engine: reachable, disk, memory, processors, ports, clock.
+"""Checks the machine and its engine: reachable, disk, memory, processors, ports, clock.
 
 `make up` runs the quick ones before it changes anything, `make doctor` all.
 """
@@ -11,31 +11,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from operations.checks import ports
+from operations.checks.ports import WantedPort
 from operations.checks.result import Check, broken, note, ok, unknown
 from operations.console.terminal import size
 from operations.engine.protocol import Container, Engine, EngineFacts
-from operations.stack.checkout import StackFile
+from settings import Settings, memory_limits, published_ports
 
 GB = 1_000_000_000
 DISK_REFUSED = 2 * GB
 """Free bytes below which not even an update of a built stack is safe to start."""
 DISK_WANTED = 10 * GB
-"""Free bytes for a first `up`: images, build cache and, where they must be built, the tools."""
+"""Free bytes for a first `make up`: images, build cache and, where they must be built, the tools."""
 MEMORY_REFUSED = 1_500_000_000
 """Bytes below which the server alone does not start."""
 OLDEST_ENGINE = (20, 10)
 CLOCK_TOLERANCE_SECONDS = 30.0
-_SERVICES: Mapping[str, int] = {"postgres": 512, "redis": 128, "letta": 1536, "nginx": 64, "collector": 256}
 
 
 def engine_check(engine: Engine | None, facts: EngineFacts | None, why: str = "") -> Check:
-    """Look whether an engine answers, and whether it is new enough."""
+    """Report whether an engine answers, and whether it is new enough."""
     if engine is None or facts is None:
         return broken(
             "engine",
             f"no Docker engine answers{': ' + why if why else ''}",
             "start Docker Desktop, or `systemctl start docker`",
-            "none there: `make toolchain` installs it on Debian as root; elsewhere see Docker's own instructions",
+            "not installed: `make toolchain` installs it on Debian as root; elsewhere see Docker's instructions",
             "permission denied: join the group: `sudo usermod -aG docker $USER`, then log in again",
         )
     said = f"{facts.version} at {engine.address}, {facts.storage_driver}, {facts.operating_system}"
@@ -46,7 +46,7 @@ def engine_check(engine: Engine | None, facts: EngineFacts | None, why: str = ""
 
 
 def disk_check(name: str, path: Path, *, free: int | None = None) -> Check:
-    """Look at the free space where `path` is, or its nearest folder that exists."""
+    """Report the free space where `path` is, or its nearest folder that exists."""
     while not path.exists() and path != path.parent:
         path = path.parent
     free = shutil.disk_usage(path).free if free is None else free
@@ -59,12 +59,9 @@ def disk_check(name: str, path: Path, *, free: int | None = None) -> Check:
     return ok(name, said)
 
 
-def memory_check(stack_file: StackFile, total: int, available: int | None) -> Check:
-    """Compare the engine's memory with what the stack's services may take."""
-    limits = sum(stack_file.number(f"{name}MemoryMb", default) for name, default in _SERVICES.items())
-    replicas = stack_file.number("lettaReplicas", 1) - 1
-    limits += replicas * stack_file.number("lettaMemoryMb", _SERVICES["letta"])
-    wanted = limits * 1024 * 1024
+def memory_check(settings: Settings, total: int, available: int | None) -> Check:
+    """Compare the engine's memory, in bytes, with what the stack's services may take."""
+    wanted = sum(memory_limits(settings).values()) * 1024 * 1024
     said = f"{size(total)}{f', {size(available)} available' if available is not None else ''}"
     if total < MEMORY_REFUSED:
         return broken(
@@ -80,24 +77,32 @@ def memory_check(stack_file: StackFile, total: int, available: int | None) -> Ch
 
 
 def available_memory() -> int | None:
-    """Give the memory of this machine that programs could take now, in bytes."""
+    """Return the memory of this machine that programs could take now, in bytes."""
     import psutil
 
     return int(psutil.virtual_memory().available)
 
 
 def cpu_check(count: int) -> Check:
-    """Look at the number of processors of the engine."""
+    """Report the number of processors of the engine."""
     if count < 2:
-        return note("cpu", f"{count}; builds and starts are slow", "two or more are pleasant")
+        return note("cpu", f"{count}; builds and starts are slow", "two or more are recommended")
     return ok("cpu", str(count))
 
 
+def wanted_ports(settings: Settings) -> tuple[WantedPort, ...]:
+    """Return the ports that a stack with these settings publishes."""
+    address = settings.bind_address
+    return tuple(
+        WantedPort(key=key, address=address, port=port) for key, port in published_ports(settings).items()
+    )
+
+
 def port_checks(
-    stack_file: StackFile, containers: Collection[Container], *, local: bool = True
+    stack: str, settings: Settings, containers: Collection[Container], *, local: bool = True
 ) -> tuple[Check, ...]:
-    """Look who holds the ports of the stack."""
-    found = ports.check(stack_file.stack, ports.wanted_ports(stack_file), containers, local=local)
+    """Report who holds the ports of a stack."""
+    found = ports.check(stack, wanted_ports(settings), containers, local=local)
     checks: list[Check] = []
     for finding in found:
         wanted = finding.wanted
@@ -128,7 +133,7 @@ def clock_check(now: datetime, others: Sequence[tuple[str, datetime]]) -> Check:
 
 
 def engine_time(facts: EngineFacts) -> datetime | None:
-    """Read the engine's clock, which in a virtual machine is not this one."""
+    """Return the engine's time, whose clock in a virtual machine is not this one; None when it cannot be read."""
     text = facts.time
     head, dot, fraction = text.partition(".")
     if dot:
@@ -141,11 +146,11 @@ def engine_time(facts: EngineFacts) -> datetime | None:
         return None
 
 
-def quick(stack_file: StackFile, engine: Engine | None, folders: Mapping[str, Path]) -> tuple[Check, ...]:
-    """Run what `make up` wants to know before it changes anything; works without an engine, too."""
+def quick(stack: str, settings: Settings, engine: Engine | None, folders: Mapping[str, Path]) -> tuple[Check, ...]:
+    """Run the checks of `make up` before it changes anything; they work without an engine, too."""
     containers = engine.containers() if engine else ()
     local = engine is None or engine.is_local
     return (
-        *port_checks(stack_file, containers, local=local),
+        *port_checks(stack, settings, containers, local=local),
         *(disk_check(f"disk ({name})", path) for name, path in folders.items()),
     )

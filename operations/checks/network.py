@@ -1,7 +1,7 @@
-"""Looks at the way to the package registries: names, TLS, and the time they tell.
+"""Checks the network to the package registries: names, TLS, and their clocks.
 
-Which hosts those are is read from the configuration of the clients that will ask them (pip, Go, the engine), so
-that a company's mirror is looked at where there is one.
+Their hosts are read from the configuration of the clients that will use them (pip, Go, the engine), so that a
+company's mirror is checked where there is one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from operations.checks.result import Check, CheckState, broken, note, ok, unknown
@@ -28,12 +29,12 @@ SECONDS = 5.0
 _DEFAULT_URL = re.compile(r"default:?\s*<?(https?://[^\s)>]+)")
 
 Run = Callable[[Sequence[str]], str]
-"""Runs a command and gives its output; empty when it fails or is not there."""
+"""Runs a command and returns its output; empty when it fails or does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Registry:
-    """A place that packages come from."""
+    """A server that packages come from."""
 
     client: str
     url: str
@@ -54,7 +55,7 @@ def run(command: Sequence[str]) -> str:
 
 
 def python_index(environment: Mapping[str, str], run: Run = run) -> str:
-    """Give the package index of pip: from its variables, its files, or the default that its help names."""
+    """Return the package index of pip: from its variables, its files, or the default that its help names."""
     for variable in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
         if environment.get(variable):
             return environment[variable]
@@ -68,7 +69,7 @@ def python_index(environment: Mapping[str, str], run: Run = run) -> str:
 
 
 def go_proxies(run: Run = run) -> tuple[str, ...]:
-    """Give the module proxies that Go asks."""
+    """Return the module proxies that Go uses."""
     entries = re.split(r"[,|]", run(["go", "env", "GOPROXY"]).strip())
     return tuple(entry for entry in entries if entry.startswith("http"))
 
@@ -76,7 +77,7 @@ def go_proxies(run: Run = run) -> tuple[str, ...]:
 def registries(
     environment: Mapping[str, str], engine_hosts: Collection[str], run: Run = run
 ) -> tuple[Registry, ...]:
-    """Give the registries that this machine's clients are set to, each host once."""
+    """Return the registries that this machine's clients are configured for, each host once."""
     index = python_index(environment, run)
     found = [Registry(client="pip", url=index)] if index else []
     found += [Registry(client="go", url=url) for url in go_proxies(run)]
@@ -85,19 +86,19 @@ def registries(
 
 
 class Trust(StrEnum):
-    """How a host's certificate was found."""
+    """Who trusts a host's certificate."""
 
     PUBLIC = "public"
-    """By an authority that everybody trusts."""
+    """Its certificate authority is a public one."""
     INTERCEPTED = "intercepted"
-    """By an authority that only this machine trusts: something on the way opens the connections."""
+    """Only this machine trusts its certificate authority: a proxy on the way intercepts TLS."""
     UNTRUSTED = "untrusted"
     UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistryProbe:
-    """What a look at a registry found."""
+    """What a probe of a registry found."""
 
     registry: Registry
     resolves: bool
@@ -107,7 +108,7 @@ class RegistryProbe:
 
 
 def resolves(host: str) -> bool:
-    """Whether the host's name leads to an address."""
+    """Whether the host's name resolves."""
     try:
         return bool(socket.getaddrinfo(host, None))
     except OSError:
@@ -120,7 +121,7 @@ def _ask(url: str, context: ssl.SSLContext) -> datetime | None:
         with urllib.request.urlopen(request, timeout=SECONDS, context=context) as response:  # noqa: S310
             date = response.headers.get("Date")
     except urllib.error.HTTPError as error:
-        # An answer of any kind has been through TLS, and has a date.
+        # An answer of any kind went through TLS, and has a date.
         date = error.headers.get("Date")
     try:
         return parsedate_to_datetime(date) if date else None
@@ -128,8 +129,8 @@ def _ask(url: str, context: ssl.SSLContext) -> datetime | None:
         return None
 
 
-def look(registry: Registry) -> RegistryProbe:
-    """Resolve a registry's host, and ask it over TLS with the authorities of everybody, then of this machine."""
+def probe(registry: Registry) -> RegistryProbe:
+    """Resolve a registry's host, and connect with the public certificate authorities, then with this machine's."""
     import certifi
 
     found = resolves(registry.host)
@@ -157,66 +158,70 @@ def look(registry: Registry) -> RegistryProbe:
     return RegistryProbe(registry=registry, resolves=found, trust=worst, reason=reason)
 
 
-def look_at_all(found: Sequence[Registry]) -> tuple[RegistryProbe, ...]:
-    """Look at registries side by side."""
+def probe_all(found: Sequence[Registry]) -> tuple[RegistryProbe, ...]:
+    """Probe registries at the same time."""
     if not found:
         return ()
     with ThreadPoolExecutor(max_workers=len(found)) as pool:
-        return tuple(pool.map(look, found))
+        return tuple(pool.map(probe, found))
 
 
-def dns_check(looks: Collection[RegistryProbe], *, by_proxy: bool) -> Check:
-    """Say which registries' names can be resolved."""
-    if not looks:
-        return unknown("DNS", "no registry is configured that could be asked for")
-    lost = [one.registry for one in looks if not one.resolves]
+def dns_check(probes: Collection[RegistryProbe], *, by_proxy: bool) -> Check:
+    """Report which registries' names can be resolved."""
+    if not probes:
+        return unknown("DNS", "no registry is configured")
+    lost = [one.registry for one in probes if not one.resolves]
     if not lost:
-        return ok("DNS", ", ".join(f"{one.registry.host} ({one.registry.client})" for one in looks))
+        return ok("DNS", ", ".join(f"{one.registry.host} ({one.registry.client})" for one in probes))
     names = ", ".join(f"{one.host} ({one.client})" for one in lost)
     if by_proxy:
         return ok("DNS", f"{names} not resolved here; the proxy does that")
-    if len(lost) < len(looks):
-        return note("DNS", f"not resolved: {names}; what is fetched from there is not to be had")
-    fix = "look at /etc/resolv.conf and the network; behind a proxy set HTTPS_PROXY"
+    if len(lost) < len(probes):
+        return note("DNS", f"not resolved: {names}; packages from there are not available")
+    fix = "check /etc/resolv.conf and the network; behind a proxy set HTTPS_PROXY"
     return broken("DNS", f"not resolved: {names}", fix)
 
 
-def tls_check(looks: Collection[RegistryProbe], *, ca_bundle: str, environment: Mapping[str, str]) -> Check:
-    """Say whether something opens TLS on the way, and whether that is provided for."""
-    reached = [one for one in looks if one.trust is not Trust.UNREACHABLE]
+def tls_check(
+    probes: Collection[RegistryProbe], *, ca_bundle: Path | None, environment: Mapping[str, str]
+) -> Check:
+    """Report whether the network intercepts TLS, and whether image builds trust its certificates."""
+    reached = [one for one in probes if one.trust is not Trust.UNREACHABLE]
     if not reached:
-        return unknown("TLS", "; ".join(f"{one.registry.host}: {one.reason}" for one in looks) or "nothing to ask")
+        return unknown(
+            "TLS", "; ".join(f"{one.registry.host}: {one.reason}" for one in probes) or "no registry to connect to"
+        )
     untrusted = [one.registry.host for one in reached if one.trust is Trust.UNTRUSTED]
     if untrusted:
         return broken(
             "TLS",
-            f"the certificate of {', '.join(untrusted)} is by an authority that this machine does not trust",
-            "ask who runs the network for the CA certificate, and add it to this machine's (SSL_CERT_FILE)",
+            f"this machine does not trust the certificate authority of {', '.join(untrusted)}",
+            "ask your network's administrators for its certificate, and add it to this machine's (SSL_CERT_FILE)",
         )
-    opened = [one.registry.host for one in reached if one.trust is Trust.INTERCEPTED]
-    if not opened:
+    intercepted = [one.registry.host for one in reached if one.trust is Trust.INTERCEPTED]
+    if not intercepted:
         return ok("TLS", "not intercepted")
-    said = f"intercepted (seen at {', '.join(opened)})"
-    # By the second name the toolchain tells the program what it has found on this machine.
+    said = f"intercepted (seen at {', '.join(intercepted)})"
+    # The toolchain sets the variable to what it found on this machine.
     bundle = ca_bundle or environment.get("LETTA_CA_BUNDLE")
     if bundle:
         return ok("TLS", f"{said}; image builds trust {bundle}")
     fix = f"`pulumi config set caBundle {environment.get('SSL_CERT_FILE') or '/path/to/ca.pem'}`"
-    return note("TLS", f"{said}; image builds must trust that authority", fix)
+    return note("TLS", f"{said}; image builds must trust its certificate authority", fix)
 
 
-def times(looks: Collection[RegistryProbe]) -> tuple[tuple[str, datetime], ...]:
-    """Give the times that registries told."""
-    return tuple((one.registry.host, one.date) for one in looks if one.date)
+def times(probes: Collection[RegistryProbe]) -> tuple[tuple[str, datetime], ...]:
+    """Return the times that registries sent."""
+    return tuple((one.registry.host, one.date) for one in probes if one.date)
 
 
 def has_proxy(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether requests go by way of a proxy."""
+    """Whether requests go through a proxy."""
     return any(environment.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
 
 
 def worst(checks: Collection[Check]) -> CheckState:
-    """Give the worst state of some checks."""
+    """Return the worst state of some checks."""
     order = (CheckState.BROKEN, CheckState.UNKNOWN, CheckState.NOTE)
     states = {check.state for check in checks}
     return next((state for state in order if state in states), CheckState.OK)

@@ -1,6 +1,6 @@
-"""Which ports a stack is going to publish, and who holds them now.
+"""Who holds the ports that a program wants to listen on.
 
-A port held by the same stack is not held by somebody else: the provider replaces its own containers.
+A port held by the same stack is free for it: the provider replaces its own containers.
 """
 
 from __future__ import annotations
@@ -14,28 +14,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from operations.engine.protocol import Container, Published
-from operations.stack.checkout import StackFile
 
-_ALL = (
-    ("apiPort", 8283),
-    ("otlpGrpcPort", 4317),
-    ("otlpHttpPort", 4318),
-    ("collectorHealthPort", 13133),
-    (
-        "collectorMetricsPort",
-        8888,
-    ),
-)
-_DATA = ("postgresPort", 5432), ("redisPort", 6379)
 _FIRST_UNPRIVILEGED = 1024
 
 
 class PortState(StrEnum):
-    """What a port is good for."""
+    """Whether a port can be used."""
 
     FREE = "free"
     OURS = "ours"
-    """Published by the stack in question."""
+    """Published by the stack itself."""
     TAKEN = "taken"
     UNUSABLE = "unusable"
     """Cannot be bound whoever holds it: the address is not this machine's, or rights are missing."""
@@ -43,7 +31,7 @@ class PortState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WantedPort:
-    """A port that the settings ask for."""
+    """A port, and the setting or option that chooses it."""
 
     key: str
     address: str
@@ -52,7 +40,7 @@ class WantedPort:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """A wanted port and what it is good for."""
+    """A wanted port, and whether it can be used."""
 
     stack: str
     wanted: WantedPort
@@ -70,22 +58,14 @@ class Finding:
             return (f"choose another address or port: {address}",)
         if self.state is PortState.TAKEN:
             command = f"`pulumi config set {key} {other} --stack {self.stack}`"
-            # Before the first `make up` there may be no `pulumi` yet; the file works always.
+            # Before the first `make up` there may be no `pulumi` yet; the file can always be edited.
             line = f"`letta:{key}: {other}` below `config:` in Pulumi.{self.stack}.yaml"
             return (f"stop {self.holder}", f"or choose another port: {command}, or write {line}")
         return ()
 
 
-def wanted_ports(stack_file: StackFile) -> tuple[WantedPort, ...]:
-    """Give the ports that the stack publishes; what is no number is left to the check of the settings."""
-    address = stack_file.text("bindAddress", "127.0.0.1")
-    keys = _DATA if stack_file.text("services", "all") == "data" else _ALL
-    found = (WantedPort(key=key, address=address, port=stack_file.number(key, default)) for key, default in keys)
-    return tuple(wanted for wanted in found if 0 < wanted.port < 65536)
-
-
 def overlap(one: str, other: str) -> bool:
-    """Whether a port at the one address keeps the same port at the other from being bound."""
+    """Whether a port bound at one address prevents binding the same port at the other."""
     everywhere = {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
     return one in everywhere or other in everywhere or one == other
 
@@ -99,14 +79,14 @@ def _container_at(wanted: WantedPort, containers: Collection[Container]) -> tupl
 
 
 def bind_error(address: str, port: int) -> OSError | None:
-    """Try to bind; None when it works. Nothing listens, so nobody can connect meanwhile."""
+    """Return why a port cannot be bound; None when it can. Nothing listens, so no client can connect meanwhile."""
     try:
         version = ipaddress.ip_address(address).version
     except ValueError:
         return OSError(errno.EADDRNOTAVAIL, "not an IP address")
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # A connection that lingers after its end is no reason to refuse; a listener still is one.
+        # A connection in TIME_WAIT is no reason to refuse; a listener still is one.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
@@ -116,7 +96,7 @@ def bind_error(address: str, port: int) -> OSError | None:
 
 
 def process_at(address: str, port: int) -> str:
-    """Name the process that listens there, as far as the rights of this one let it see."""
+    """Return the process that listens there, in words; without the rights to see it, how to find it."""
     import psutil
 
     hidden = f"a process (to see which: `sudo lsof -nP -iTCP:{port} -sTCP:LISTEN`)"
@@ -145,13 +125,13 @@ def process_at(address: str, port: int) -> str:
 def check(
     stack: str, wanted: Collection[WantedPort], containers: Collection[Container], *, local: bool = True
 ) -> tuple[Finding, ...]:
-    """Look who holds each port.
+    """Return who holds each port.
 
     Args:
-        stack: whose containers do not count as somebody else.
-        wanted: what the stack asks for.
+        stack: the stack whose own containers may hold them.
+        wanted: the ports.
         containers: all containers of the engine.
-        local: whether the engine publishes on this machine; if not, only its containers are looked at.
+        local: whether the engine publishes on this machine; if not, only its containers are considered.
     """
     return tuple(_check_one(stack, one, containers, local) for one in wanted)
 
@@ -162,7 +142,7 @@ def _check_one(stack: str, wanted: WantedPort, containers: Collection[Container]
         state = PortState.OURS if held[0].stack == stack else PortState.TAKEN
         return Finding(stack=stack, wanted=wanted, state=state, holder=f"container {held[0].name}")
     error = bind_error(wanted.address, wanted.port) if local else None
-    # The engine's daemon runs as root as a rule: that this process may not bind says nothing about it.
+    # The engine's daemon usually runs as root: that this process may not bind says nothing about it.
     reserved = wanted.port < _FIRST_UNPRIVILEGED and os.geteuid() != 0
     if error is None or (reserved and error.errno in {errno.EACCES, errno.EPERM}):
         return Finding(stack=stack, wanted=wanted, state=PortState.FREE)

@@ -1,9 +1,11 @@
-"""What a look at the machine or the stack found: a state, words, and a cure."""
+"""What a check of the machine or the stack found: a state, words, and what to do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from operations.console.errors import OperationError
 
 
 class CheckState(StrEnum):
@@ -11,10 +13,10 @@ class CheckState(StrEnum):
 
     OK = "ok"
     NOTE = "note"
-    """Works, but somebody may want to know or change it."""
+    """Works, but the user may want to know or change it."""
     BROKEN = "broken"
     UNKNOWN = "unknown"
-    """Could not be looked at; another check says why, as a rule."""
+    """Could not be checked; usually another check says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,20 +30,26 @@ class Check:
 
 
 def ok(name: str, detail: str) -> Check:
-    """Give a finding that needs nothing."""
+    """Return a finding that needs no action."""
     return Check(name=name, state=CheckState.OK, detail=detail)
 
 
 def note(name: str, detail: str, *fix: str) -> Check:
-    """Give a finding that does no harm yet."""
+    """Return a finding that does no harm yet."""
     return Check(name=name, state=CheckState.NOTE, detail=detail, fix=fix)
 
 
 def broken(name: str, detail: str, *fix: str) -> Check:
-    """Give a finding that must be mended."""
+    """Return a finding that must be fixed."""
     return Check(name=name, state=CheckState.BROKEN, detail=detail, fix=fix)
 
 
 def unknown(name: str, detail: str, *fix: str) -> Check:
-    """Give a finding about what could not be looked at."""
+    """Return a finding about what could not be checked."""
     return Check(name=name, state=CheckState.UNKNOWN, detail=detail, fix=fix)
+
+
+def from_error(name: str, error: OperationError) -> Check:
+    """Return the finding for an error that says what to do."""
+    where = f" ({error.where})" if error.where else ""
+    return broken(name, error.problem + where, *error.fix)

@@ -1,18 +1,19 @@
-"""Looks at Pulumi, the settings and the stack: backend, passphrase, what is deployed and how it fares."""
+"""Checks Pulumi and the stack: backend, passphrase, what is deployed and whether it is healthy."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
 
-from operations.checks import telemetry
-from operations.checks.result import Check, broken, note, ok, unknown
+from operations.checks import leftovers, telemetry
+from operations.checks.network import run
+from operations.checks.result import Check, broken, from_error, note, ok, unknown
+from operations.checks.settings import settings_check
 from operations.console.errors import OperationError
-from operations.console.redaction import Redactor
-from operations.deploy import preflight
 from operations.engine.protocol import Container, Engine, Volume, troubled
 from operations.stack import decryption
 from operations.stack.backend import Lock
@@ -20,21 +21,11 @@ from operations.stack.state import StackState
 from operations.stack.target import Target
 
 
-def from_error(name: str, error: Exception) -> Check:
-    """Make a finding of an error that says what to do."""
-    if isinstance(error, OperationError):
-        where = f" ({error.where})" if error.where else ""
-        return broken(name, error.problem + where, *error.fix)
-    return broken(name, str(error))
-
-
 def pulumi_check(target: Target) -> Check:
-    """Look whether the CLI is there and starts."""
-    from operations.checks.network import run
-
+    """Report whether the CLI is installed and starts."""
     found = shutil.which("pulumi", path=target.environment.get("PATH"))
     if not found:
-        return broken("pulumi", "not there", "`make toolchain` brings it")
+        return broken("pulumi", "not installed", "`make toolchain` installs it")
     version = run([found, "version"]).strip()
     if not version:
         return broken("pulumi", f"{found} does not start", "`make clean`, then `make toolchain`")
@@ -42,33 +33,33 @@ def pulumi_check(target: Target) -> Check:
 
 
 def plugin_check(target: Target) -> Check:
-    """Look whether the plugins of the pinned versions are installed."""
+    """Report whether the plugins of the pinned versions are installed."""
     versions = tomllib.loads((target.checkout.root / "toolchain" / "versions.toml").read_text(encoding="utf-8"))
     home = Path(target.environment.get("PULUMI_HOME") or Path.home() / ".pulumi")
     wanted = [f"{one['kind']}-{one['name']}-v{one['version']}" for one in versions["plugin"]]
-    lacking = [name for name in wanted if not (home / "plugins" / name).is_dir()]
-    if lacking:
-        return broken("plugins", f"not in {home}: {', '.join(lacking)}", "`make toolchain` brings them")
+    missing = [name for name in wanted if not (home / "plugins" / name).is_dir()]
+    if missing:
+        return broken("plugins", f"not in {home}: {', '.join(missing)}", "`make toolchain` installs them")
     return ok("plugins", ", ".join(wanted))
 
 
 def backend_check(target: Target) -> Check:
-    """Look where the state is, and whether it can be used."""
+    """Report where the state is, and whether it can be used."""
     url = target.environment.get("PULUMI_BACKEND_URL")
     if not url:
-        return note("backend", "as logged in", "`pulumi whoami -v` names it")
+        return note("backend", "as logged in", "`pulumi whoami -v` shows it")
     if target.backend is None:
-        return ok("backend", f"{url} (not looked at: it is not a folder)")
+        return ok("backend", f"{url} (not checked: it is not a folder)")
     folder = target.backend.folder
     if not folder.exists():
-        return note("backend", f"{url}: the folder is not there yet", "`make up` makes it")
+        return note("backend", f"{url}: the folder does not exist yet", "`make up` creates it")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return broken("backend", f"{url}: not readable and writable", f"`sudo chown -R $USER {folder}`")
     return ok("backend", url)
 
 
 def passphrase_check(target: Target) -> Check:
-    """Look whether the passphrase is there, kept from others, and the stack's."""
+    """Report whether the passphrase is set, private, and the stack's."""
     try:
         found = decryption.configured(target.environment)
         decrypter = target.decrypter if found is not None else None
@@ -76,32 +67,16 @@ def passphrase_check(target: Target) -> Check:
         return from_error("passphrase", error)
     where = decryption.source(target.environment)
     if found is None:
-        return broken("passphrase", "none is set", 'eval "$(make -s env)", or `make up`, which makes one')
+        return broken("passphrase", "none is set", 'eval "$(make -s env)", or `make up`, which creates one')
     file = target.environment.get("PULUMI_CONFIG_PASSPHRASE_FILE")
     if file and "PULUMI_CONFIG_PASSPHRASE" not in target.environment and Path(file).stat().st_mode & 0o077:
         return note("passphrase", f"{file} can be read by others", f"`chmod 600 {file}`")
-    opens = "opens the stack's secrets" if decrypter else "no secret of the stack needs it yet"
-    return ok("passphrase", f"from {where}; {opens}")
-
-
-def settings_check(target: Target) -> Check:
-    """Look whether the settings are good."""
-    from settings import SettingsError
-
-    if not target.stack_file.exists:
-        return note("settings", f"{target.stack_file.path.name} is not there; all settings have their defaults")
-    try:
-        preflight.check_settings(target)
-    except SettingsError as error:
-        words = "; ".join(f"{one.key} {one.rule}" for one in error.problems)
-        return broken("settings", words, *(one.fix for one in error.problems))
-    except OperationError as error:
-        return from_error("settings", error)
-    return ok("settings", target.stack_file.path.name)
+    use = "decrypts the stack's secrets" if decrypter else "no secret of the stack needs it yet"
+    return ok("passphrase", f"from {where}; {use}")
 
 
 def lock_check(locks: Collection[Lock]) -> Check:
-    """Look whether somebody, or nobody any more, holds the stack."""
+    """Report which process holds the stack, and whether it still exists."""
     for lock in locks:
         who = f"process {lock.pid} of {lock.user}@{lock.host}, since {lock.since}"
         if lock.is_stale:
@@ -111,16 +86,25 @@ def lock_check(locks: Collection[Lock]) -> Check:
 
 
 def state_check(state: StackState) -> Check:
-    """Look whether the last update ended in order."""
+    """Report whether the last update was completed."""
     if state.pending:
         names = ", ".join(urn.rpartition("::")[2] for urn in state.pending)
-        return note("state", f"an update was interrupted while it created {names}", "`make up` sees to it")
+        return note("state", f"an update was interrupted while it created {names}", "`make up` completes it")
     return ok("state", "nothing deployed" if state.is_empty else f"{len(state.resources)} resources")
 
 
+def missing_images(state: StackState, engine: Engine) -> tuple[str, ...]:
+    """Return the URNs of images that the state knows and the engine no longer has, for instance after a prune."""
+    images = state.images
+    if not images:
+        return ()
+    present = {tag for image in engine.images() for tag in image.tags}
+    return tuple(urn for urn, name in images.items() if name not in present)
+
+
 def image_check(state: StackState, engine: Engine) -> Check:
-    """Look whether the images that were built are still there."""
-    missing = preflight.missing_images(state, engine)
+    """Report whether the images that were built still exist."""
+    missing = missing_images(state, engine)
     if missing:
         names = ", ".join(urn.rpartition("::")[2] for urn in missing)
         return note("images", f"gone from the engine: {names}", "`make up` builds them again")
@@ -128,7 +112,7 @@ def image_check(state: StackState, engine: Engine) -> Check:
 
 
 def service_check(engine: Engine, containers: Collection[Container], stack: str) -> Check:
-    """Look whether the containers of the stack are well."""
+    """Report whether the containers of the stack are healthy."""
     if not containers:
         return ok("services", "not up")
     found = troubled(engine, containers)
@@ -141,30 +125,23 @@ def service_check(engine: Engine, containers: Collection[Container], stack: str)
 
 
 def volume_check(stack: str, state: StackState, volumes: Collection[Volume]) -> Check:
-    """Look whether volumes with this stack's names belong to somebody else."""
-    lost = frozenset(data_volumes(stack)) - state.volume_names
-    foreign = [volume for volume in volumes if volume.name in lost]
+    """Report whether volumes with the names of this stack's data belong to another stack or state."""
+    foreign = leftovers.unknown_data(stack, state, volumes)
     if foreign:
         names = ", ".join(volume.name for volume in foreign)
         return broken(
             "volumes",
-            f"{names}: not in this stack's state, so another stack's or left behind; they are never adopted",
-            "to go on with the data use the state that made them (PULUMI_BACKEND_URL and passphrase)",
+            f"{names}: not in this stack's state, so another stack's or left over; they are never adopted",
+            "to keep the data, use the state that created them (PULUMI_BACKEND_URL and passphrase)",
             *(f"to start empty: `docker volume rm {volume.name}`" for volume in foreign),
         )
     return ok("volumes", f"{sum(volume.stack == stack for volume in volumes)} of this stack")
 
 
-def data_volumes(stack: str) -> tuple[str, ...]:
-    """Give the names of the volumes that keep data; all others are named anew each time."""
-    names = ("postgres-data", "traces", "logs", "collector-queue", "collector-1-queue")
-    return tuple(f"letta-{stack}-{name}" for name in names)
-
-
 def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
     """Run all checks about Pulumi and the stack."""
-    looks = (pulumi_check, plugin_check, backend_check, passphrase_check, settings_check)
-    checks = [look(target) for look in looks]
+    of_target = (pulumi_check, plugin_check, backend_check, passphrase_check, settings_check)
+    checks = [check(target) for check in of_target]
     try:
         state = target.state()
     except OperationError as error:
@@ -172,17 +149,18 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
     locks = target.backend.locks(target.checkout.project, target.stack) if target.backend else ()
     checks.append(lock_check(locks))
     if not any(not lock.is_stale for lock in locks):
-        # While an update runs, what it is creating now is not what another one left.
+        # While an update runs, what it is creating is not left over from another one.
         checks.append(state_check(state))
     if engine is None:
-        return (*checks, unknown("services", "no engine to ask"))
+        return (*checks, unknown("services", "no engine answers"))
+    with contextlib.suppress(OperationError):
+        # Log lines may hold them; a wrong passphrase is a finding of its own.
+        target.hide_secrets()
     containers = engine.containers(target.stack)
     return (
         *checks,
         image_check(state, engine),
         service_check(engine, containers, target.stack),
-        telemetry.check(
-            state.outputs, engine, containers, stack=target.stack, clean=Redactor(target.known_secrets())
-        ),
+        telemetry.check(state.outputs, engine, containers, stack=target.stack),
         volume_check(target.stack, state, engine.volumes()),
     )

@@ -1,4 +1,4 @@
-"""Looks at whether collectors deliver: what they count, and the reasons that they log, in plain words."""
+"""Checks whether collectors deliver: what they count, and the reasons that they log, in plain words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from operations.checks.result import Check, broken, note, ok
+from operations.console.redaction import redacted
 from operations.engine.protocol import Container, Engine
 from operations.telemetry import metrics as collector_metrics
 from operations.telemetry.metrics import Metrics, MetricsUnreadableError
@@ -17,7 +18,7 @@ from operations.telemetry.metrics import Metrics, MetricsUnreadableError
 NAME = "telemetry"
 LOG_LINES = 400
 RECENT = timedelta(seconds=90)
-"""A delivery that fails is tried again at least every 30 s and takes 10 s to fail: what is older is over."""
+"""A failed delivery is retried at least every 30 s and takes 10 s to fail: an older failure is over."""
 FULL_ENOUGH = 0.5
 
 _SETTINGS: Mapping[str, tuple[str, str, str]] = {
@@ -27,33 +28,33 @@ _SETTINGS: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-class _Mend(Enum):
-    """Which setting of a destination is wrong."""
+class _Fix(Enum):
+    """Which setting of a destination to change."""
 
-    PLACE = 1
+    ADDRESS = 1
     SECRET = 2
     TRUST = 3
     NONE = 4
 
 
-# What is searched for in a message of an exporter, what it means, and what mends it. The first that fits counts.
-_MEANINGS: tuple[tuple[str, str, _Mend], ...] = (
+# A pattern in an exporter's message, what it means, and what to change. The first that matches counts.
+_MEANINGS: tuple[tuple[str, str, _Fix], ...] = (
     (
         r"code: (516|194|193)\b|\b40[13]\b|Unauthenticated|PermissionDenied|AUTHENTICATION_FAILED",
         "refuses user, password or key",
-        _Mend.SECRET,
+        _Fix.SECRET,
     ),
-    (r"signed by unknown authority", "has a certificate that is not trusted", _Mend.TRUST),
-    (r"x509|certificate|tls:", "has a certificate that is not trusted, or no TLS", _Mend.PLACE),
-    (r"no such host|server misbehaving", "has a name that cannot be resolved", _Mend.PLACE),
-    (r"connection refused|no route to host|network is unreachable", "does not accept connections", _Mend.PLACE),
+    (r"signed by unknown authority", "has a certificate that is not trusted", _Fix.TRUST),
+    (r"x509|certificate|tls:", "has a certificate that is not trusted, or no TLS", _Fix.ADDRESS),
+    (r"no such host|server misbehaving", "has a name that cannot be resolved", _Fix.ADDRESS),
+    (r"connection refused|no route to host|network is unreachable", "does not accept connections", _Fix.ADDRESS),
     (
         r"code: (60|81)\b|UNKNOWN_TABLE|UNKNOWN_DATABASE",
-        "has no tables yet: the schema's JOB has not succeeded",
-        _Mend.NONE,
+        "has no tables yet: the schema's job has not succeeded",
+        _Fix.NONE,
     ),
-    (r"\b404\b|NotFound|Unimplemented", "does not know the path: something else answers there", _Mend.PLACE),
-    (r"deadline exceeded|timeout|Unavailable|\b50[0234]\b|\b429\b", "does not answer in time", _Mend.NONE),
+    (r"\b404\b|NotFound|Unimplemented", "does not know the path: something else answers there", _Fix.ADDRESS),
+    (r"deadline exceeded|timeout|Unavailable|\b50[0234]\b|\b429\b", "does not answer in time", _Fix.NONE),
 )
 
 
@@ -63,11 +64,10 @@ def check(
     containers: Collection[Container],
     *,
     stack: str,
-    clean: Callable[[str], str],
     read: Callable[[str], Metrics] = collector_metrics.read,
     now: datetime | None = None,
 ) -> Check:
-    """Say what collectors of a deployed stack cannot deliver, and why; `clean` takes secrets out of a message."""
+    """Report what collectors of a deployed stack cannot deliver, and why."""
     url = outputs.get("collectorMetricsUrl")
     collectors = [one for one in containers if one.service == "collector" and one.state == "running"]
     if not url or not collectors:
@@ -83,32 +83,32 @@ def check(
     for collector in collectors:
         reasons = _reasons(engine.last_lines(collector.id, LOG_LINES), now or datetime.now(UTC))
         for name, message in reasons.items():
-            words, fix = _explain(name, clean(message), stack)
+            words, fix = _explain(name, redacted(message), stack)
             found.append(words)
             fixes.append(fix)
     if metrics.disk_full:
-        found.append("the disk of the collector's queues is full: signals are refused, what waits is kept")
-        fixes.append("make room on the disk of Docker's engine (`docker system df`)")
+        found.append("the disk of the collector's queues is full: new signals are refused, queued ones are kept")
+        fixes.append("free space on the disk of Docker's engine (`docker system df`)")
     for exporter in metrics.exporters:
-        destination, where, _ = _destination(exporter.name)
+        destination, setting, _ = _destination(exporter.name)
         if exporter.lost:
             found.append(f"{exporter.name} lost {exporter.lost} signals: its queue was full")
-            fixes.append(f"mend {destination}, or raise letta:telemetryOutageSeconds (docs/telemetry.md)")
+            fixes.append(f"fix {destination}, or raise letta:telemetryOutageSeconds (docs/telemetry.md)")
         if exporter.refused:
             found.append(f"{destination} refused {exporter.refused} signals for good, and they are lost")
-            fixes.append(f"look at letta:{where} and its secret")
+            fixes.append(f"check letta:{setting} and its secret")
     if found:
         return broken(NAME, "; ".join(dict.fromkeys(found)), *dict.fromkeys(fixes))
     waiting = [f"{one.name} {one.waiting:.0%}" for one in metrics.exporters if one.waiting > FULL_ENOUGH]
     if waiting:
-        return note(NAME, f"queues fill: {', '.join(waiting)}", "`docker logs` of the collector says why")
+        return note(NAME, f"queues fill: {', '.join(waiting)}", "the collector's `docker logs` say why")
     return ok(
         NAME, f"{outputs.get('telemetryProfile')}: {sum(one.sent for one in metrics.exporters)} signals delivered"
     )
 
 
 def _reasons(log: str, now: datetime) -> dict[str, str]:
-    """Give the last recent failure of each exporter, from a collector's JSON log."""
+    """Return the last recent failure of each exporter, from a collector's JSON log."""
     found: dict[str, str] = {}
     for line in log.splitlines():
         try:
@@ -126,7 +126,7 @@ def _reasons(log: str, now: datetime) -> dict[str, str]:
 
 
 def _time(stamp: object) -> datetime | None:
-    """Read the time of a log entry: ISO 8601, or seconds since 1970 (0.96)."""
+    """Return the time of a log entry: ISO 8601, or seconds since 1970 (0.96)."""
     try:
         if isinstance(stamp, int | float):
             return datetime.fromtimestamp(stamp, UTC)
@@ -140,17 +140,17 @@ def _destination(exporter: str) -> tuple[str, str, str]:
 
 
 def _explain(exporter: str, message: str, stack: str) -> tuple[str, str]:
-    """Say what an exporter's message means, and what to do."""
-    destination, where, secret = _destination(exporter)
-    meaning, mend = next(
-        ((words, mend) for pattern, words, mend in _MEANINGS if re.search(pattern, message, re.IGNORECASE)),
-        (f"takes nothing: {message[:200]}", _Mend.NONE),
+    """Return what an exporter's message means, and what to do."""
+    destination, address, secret = _destination(exporter)
+    meaning, fix = next(
+        ((words, fix) for pattern, words, fix in _MEANINGS if re.search(pattern, message, re.IGNORECASE)),
+        (f"accepts nothing: {message[:200]}", _Fix.NONE),
     )
-    key = {_Mend.PLACE: where, _Mend.SECRET: secret, _Mend.TRUST: "telemetryCaBundle", _Mend.NONE: ""}[mend]
+    key = {_Fix.ADDRESS: address, _Fix.SECRET: secret, _Fix.TRUST: "telemetryCaBundle", _Fix.NONE: ""}[fix]
     if not key:
         return (
             f"{destination} {meaning}",
-            f"`docker logs` of the collector says more; `make up STACK={stack}` tries again",
+            f"the collector's `docker logs` say more; `make up STACK={stack}` tries again",
         )
-    command = f"pulumi config set {'--secret ' if mend is _Mend.SECRET else ''}letta:{key} --stack {stack}"
+    command = f"pulumi config set {'--secret ' if fix is _Fix.SECRET else ''}letta:{key} --stack {stack}"
     return f"{destination} {meaning}", f"`{command}`, then `make up STACK={stack}`"

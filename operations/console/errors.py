@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 class OperationError(Exception):
-    """Something a person can act on. Its text never holds a secret value.
+    """An error that the user can act on. Like all output, its text is redacted when it is printed.
 
     Args:
         problem: one sentence on what is wrong.
-        where: stack, key, file or container it is about.
-        cure: what to do, one step (often a command) per line.
+        where: the stack, key, file or container that it is about.
+        fix: what to do, one step (often a command) per line.
     """
 
     def __init__(self, problem: str, *, where: str = "", fix: Sequence[str] = ()) -> None:

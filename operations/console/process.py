@@ -1,4 +1,4 @@
-"""Runs a program with its output shown as it comes, and says something when it says nothing."""
+"""Runs a program and shows its output as it comes, with a line of its own when the program is silent."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from operations.console import terminal
+from operations.console.redaction import redacted
+
 SILENCE_SECONDS = 10.0
 KEPT_LINES = 400
-ONE_WISH_SECONDS = 1.0
+ONE_REQUEST_SECONDS = 1.0
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
-    """How a program ended."""
+    """The result of a program."""
 
     code: int
     tail: str
-    """Last lines of its output."""
+    """The last lines of its output."""
 
 
 def run(
@@ -34,29 +37,25 @@ def run(
     *,
     directory: Path,
     environment: Mapping[str, str],
-    show: Callable[[str], None],
     when_silent: Callable[[float], str] | None = None,
-    clean: Callable[[str], str] = lambda line: line,
+    omit: tuple[str, ...] = (),
     log: IO[str] | None = None,
-    silence: float = SILENCE_SECONDS,
     insist: signal.Signals = signal.SIGINT,
 ) -> Ended:
-    """Run a program to its end.
+    """Run a program to its end, and show its output line by line. What is shown, logged and kept is redacted.
 
     Args:
         command: program and arguments; never a secret among them.
         directory: where to run it.
-        environment: its whole environment.
-        show: gets every line without its end.
-        when_silent: gives the line to show after `silence` seconds without one; it gets the seconds since the
-            start. None: silence is usual.
-        clean: takes secrets out of a line, before it is shown or logged.
+        environment: its full environment.
+        when_silent: returns the line to show after `SILENCE_SECONDS` without output; it gets the seconds since
+            the start. None: nothing is shown then.
+        omit: beginnings of lines that are logged but not shown.
         log: gets every line too.
-        silence: seconds.
-        insist: what the program gets when it is asked to end once more.
+        insist: the signal for the program when it is asked to end a second time.
 
-    A Ctrl-C, a SIGTERM or a closed terminal is passed on to the program, which then ends in its own way. It is
-    never left running alone: an update that nobody watches would hold its lock, and surprise the next one.
+    Ctrl-C, SIGTERM and a closed terminal are passed on to the program, which then ends in its own way. It is never
+    left running alone: an update that goes on unseen would hold its lock, and surprise the next one.
     """
     process = subprocess.Popen(
         list(command),
@@ -70,43 +69,28 @@ def run(
         # A group of its own: else Ctrl-C in a terminal reaches it twice, and twice means "die at once".
         start_new_session=True,
     )
-    show = _until_nobody_reads(show)
     lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
     started = time.monotonic()
     kept: list[str] = []
-    with _signals_passed_on(process, show, insist), _ended_at_last(process):
+    with _signals_passed_on(process, insist), _ended_at_last(process):
         while True:
             try:
-                line = lines.get(timeout=silence if when_silent else None)
+                line = lines.get(timeout=SILENCE_SECONDS if when_silent else None)
             except queue.Empty:
                 if when_silent:
-                    show(when_silent(time.monotonic() - started))
+                    terminal.say(when_silent(time.monotonic() - started))
                 continue
             if line is None:
                 break
-            line = clean(line)
+            line = redacted(line)
             kept = [*kept[-KEPT_LINES:], line]
-            show(line)
+            if not line.startswith(omit):
+                terminal.say(line)
             if log:
                 log.write(line + "\n")
                 log.flush()
     return Ended(code=process.wait(), tail="\n".join(kept))
-
-
-def _until_nobody_reads(show: Callable[[str], None]) -> Callable[[str], None]:
-    """Give a `show` that goes silent when the reader has gone (`make up | head`); the work goes on."""
-    gone = False
-
-    def careful(line: str) -> None:
-        nonlocal gone
-        if not gone:
-            try:
-                show(line)
-            except OSError:
-                gone = True
-
-    return careful
 
 
 @contextlib.contextmanager
@@ -127,9 +111,7 @@ def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
 
 
 @contextlib.contextmanager
-def _signals_passed_on(
-    process: subprocess.Popen[str], show: Callable[[str], None], insist: signal.Signals
-) -> Iterator[None]:
+def _signals_passed_on(process: subprocess.Popen[str], insist: signal.Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -139,10 +121,10 @@ def _signals_passed_on(
     def pass_on(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         now = time.monotonic()
-        # Whoever ends a whole group of processes may reach this one twice, by one wish.
-        again = asked is not None and now - asked > ONE_WISH_SECONDS
+        # A signal to a group of processes may reach this one twice, for one request.
+        again = asked is not None and now - asked > ONE_REQUEST_SECONDS
         asked = asked or now
-        show(f"{signal.Signals(number).name} received: asking it to stop in order (once more: at once)")
+        terminal.say(f"{signal.Signals(number).name} received: stopping in order (once more: at once)")
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(insist if again else signal.SIGINT)
 

@@ -1,8 +1,12 @@
-"""Takes known secret values out of text before anybody sees it."""
+"""Takes the secrets of this process out of whatever is printed or logged.
+
+Whoever decrypts a secret hides it once; `terminal`, `process` and `run_log` write redacted text only.
+"""
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -11,20 +15,22 @@ SHORTEST = 5
 """Characters. Shorter values are left: taking out every `a` would hide the text and not the secret."""
 MASK = "[secret]"
 
+_forms: set[str] = set()
+"""What is hidden: values, their lines, and their usual encodings."""
 
-class Redactor:
-    """Replaces each of the given values, and its usual encodings, by `[secret]`."""
 
-    def __init__(self, values: Iterable[str] = ()) -> None:
-        forms: set[str] = set()
-        for value in values:
-            for part in {value, *value.splitlines()}:
-                if len(part) >= SHORTEST:
-                    forms |= {part, quote(part, safe=""), base64.b64encode(part.encode()).decode()}
-        # Longest first: a value that contains another one is taken out as a whole.
-        alternatives = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
-        self._pattern = re.compile(alternatives) if alternatives else None
+def hide(values: Iterable[str]) -> None:
+    """Take these values, and each line of them, out of everything that this process writes from now on."""
+    for value in values:
+        for part in {value, *value.splitlines()}:
+            if len(part) >= SHORTEST:
+                encoded = base64.b64encode(part.encode()).decode()
+                _forms.update((part, quote(part, safe=""), encoded, json.dumps(part)[1:-1]))
 
-    def __call__(self, text: str) -> str:
-        """Give the text without the values."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+
+def redacted(text: str) -> str:
+    """Return the text without what is hidden."""
+    # The mask comes first, so that text which was redacted before stays as it is. Then longest first: a value that
+    # contains another one is taken out as one.
+    alternatives = (MASK, *sorted(_forms, key=len, reverse=True))
+    return re.sub("|".join(map(re.escape, alternatives)), MASK, text)

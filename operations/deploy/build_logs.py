@@ -1,18 +1,19 @@
-"""Reads what image builds wrote: the provider's error only says that a build failed, not where."""
+"""Reads the logs of image builds: the provider's error only says that a build failed, not where."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+
+from operations.console import terminal
 
 _FAILED = " ERROR: "
 """How BuildKit marks the step that failed, in its plain output."""
 
 
-def report_failed(folder: Path, *, since: float, lines: int, show: Callable[[str], None]) -> int:
-    """Show the end of each build log below `folder` that says a step failed, and give their number.
+def report_failed(folder: Path, *, since: float, lines: int) -> int:
+    """Show the end of each build log below `folder` that says that a step failed; return their number.
 
-    `since` is a time in seconds of the epoch: what was written before belongs to an earlier run.
+    `since` is in seconds since the epoch: older logs belong to an earlier run.
     """
     found = 0
     for log in sorted(folder.glob("*.log")):
@@ -22,8 +23,8 @@ def report_failed(folder: Path, *, since: float, lines: int, show: Callable[[str
         if _FAILED not in text:
             continue
         found += 1
-        show("")
-        show(f"the build of image {log.stem} failed (whole log: {log}). Its last lines:")
+        terminal.say("")
+        terminal.say(f"the build of image {log.stem} failed (full log: {log}). Its last lines:")
         for line in text.rstrip().splitlines()[-lines:]:
-            show(f"    {line}")
+            terminal.say(f"    {line}")
     return found

@@ -1,4 +1,4 @@
-"""Waits until a stack answers end to end, and tells what stands in the way when it does not."""
+"""Waits until a stack answers end to end, and shows which containers are not healthy when it does not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from operations.console import terminal
 from operations.console.errors import OperationError
 from operations.engine.protocol import Engine, troubled
 
@@ -19,8 +20,8 @@ REQUEST_SECONDS = 5.0
 
 
 def answer(url: str) -> str | None:
-    """Ask a URL; None when it answers with success, else the reason why not."""
-    # Not by way of a proxy: the stack is on this machine, or where DOCKER_HOST says.
+    """Request a URL; return None when it succeeds, else the reason why not."""
+    # Not through a proxy: the stack is on this machine, or where DOCKER_HOST says.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=REQUEST_SECONDS) as response:
@@ -35,7 +36,6 @@ def wait_until_answering(
     url: str,
     *,
     seconds: float,
-    show: Callable[[str], None],
     ask: Callable[[str], str | None] = answer,
     clock: Any = time,
 ) -> None:
@@ -51,23 +51,23 @@ def wait_until_answering(
             raise OperationError(
                 f"the stack does not answer after {seconds:.0f} s: {reason}",
                 where=url,
-                fix=["`make status` and `make doctor` look closer"],
+                fix=["`make status` and `make doctor` report more"],
             )
         if now - spoken >= HEARTBEAT_SECONDS:
-            show(f"    … waiting for {url}, {now - started:.0f} s: {reason}")
+            terminal.say(f"    … waiting for {url}, {now - started:.0f} s: {reason}")
             spoken = now
         clock.sleep(POLL_SECONDS)
 
 
-def report_trouble(engine: Engine, stack: str, *, clean: Callable[[str], str], show: Callable[[str], None]) -> int:
-    """Show each container of the stack that is not well, with its last log lines; give their number."""
+def report_trouble(engine: Engine, stack: str) -> int:
+    """Show each container of the stack that is not healthy, with its last log lines; return their number."""
     containers = engine.containers(stack)
     found = list(troubled(engine, containers))
     found += [(one, "not healthy yet") for one in containers if one.health == "starting"]
     for container, reason in found:
-        show("")
-        show(f"{container.name} ({container.service}): {reason}. Its last log lines:")
-        text = clean(engine.last_lines(container.id, LOG_LINES)).strip()
+        terminal.say("")
+        terminal.say(f"{container.name} ({container.service}): {reason}. Its last log lines:")
+        text = engine.last_lines(container.id, LOG_LINES).strip()
         for line in text.splitlines() or ["(it wrote nothing)"]:
-            show(f"    {line}")
+            terminal.say(f"    {line}")
     return len(found)

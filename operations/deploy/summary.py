@@ -1,4 +1,4 @@
-"""What `make up` shows at its end: where everything is, and commands that work pasted as they are."""
+"""What `make up` shows at its end: endpoints, and commands that can be pasted as they are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMES: Mapping[str, str] = {
 
 
 def rows(outputs: Mapping[str, Any], stack: str) -> tuple[tuple[str, str], ...]:
-    """Give the table of endpoints: what, where."""
+    """Return the table of endpoints: what, where."""
     found = [(name, str(outputs[key])) for key, name in _NAMES.items() if outputs.get(key)]
     if "otlpToken" in outputs:
         found.append(("OTLP token", f"`pulumi stack output otlpToken --show-secrets --stack {stack}`"))
@@ -39,24 +39,24 @@ def rows(outputs: Mapping[str, Any], stack: str) -> tuple[tuple[str, str], ...]:
 
 
 def make(verb: str, stack: str) -> str:
-    """Give the command for a verb; the stack is only said when it is not the usual one."""
+    """Return the command for a verb; it names the stack only when that is not the default."""
     return f"make {verb}" + ("" if stack == "dev" else f" STACK={stack}")
 
 
 def shell_line(root: Path, stack: str) -> str:
-    """Give the line after which plain `pulumi` works in a shell, whatever folder the shell is in."""
+    """Return the line after which plain `pulumi` works in a shell, whatever folder the shell is in."""
     return f'eval "$(make -s -C {shlex.quote(str(root))} env STACK={stack})"'
 
 
 def password_command(stack: str) -> str:
-    """Give the command that prints the server's password."""
+    """Return the command that prints the server's password."""
     return f"pulumi stack output serverPassword --show-secrets --stack {stack}"
 
 
 def snippets(outputs: Mapping[str, Any], *, root: Path, stack: str) -> str:
-    """Give shell lines that talk to the stack: by curl and by the SDK.
+    """Return shell lines that use the stack, with curl and with the SDK.
 
-    For a stack of data services only: lines after which a server run from source finds them.
+    For a stack of data services only: lines that point a server run from source at them.
     """
     prepare = shell_line(root, stack)
     folder = shlex.quote(str(root))
@@ -83,17 +83,17 @@ EOF"""
 
 
 def next_steps(outputs: Mapping[str, Any], stack: str, *, has_provider: bool) -> tuple[str, ...]:
-    """Give what people do next, as command and meaning."""
+    """Return what to do next, as command and meaning."""
     steps = []
     if outputs.get("apiUrl") and not has_provider:
         steps.append(
             f"pulumi config set --secret openaiApiKey --stack {stack} && {make('up', stack)}   "
-            "give it a model provider (docs/configuration.md lists all)"
+            "add a model provider (docs/configuration.md lists all)"
         )
     if outputs.get("tracesVolume"):
         steps.append(f"{make('traces', stack)}   read and follow the traces")
     return (
         *steps,
         f"{make('status', stack)}   services, health, memory",
-        f"{make('down', stack)}   remove everything again",
+        f"{make('down', stack)}   remove the stack and its data",
     )

@@ -1,11 +1,10 @@
-"""The last step of `make up`: a marked span goes in by the front door, and must come out where it is to be kept.
+"""The last step of `make up`: sends a probe span to the published OTLP port, and waits for it at the destinations.
 
-A collector that is healthy may still deliver nothing: its own health says that it runs.
+A healthy collector may still deliver nothing: its health check only says that it runs.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -15,56 +14,57 @@ from typing import Any
 import httpx
 
 import otel
+from operations.console import terminal
 from operations.console.errors import OperationError
+from operations.console.redaction import hide
 from operations.engine.protocol import Engine
 from operations.stack.target import Target
 from operations.telemetry import clickhouse as clickhouse_http
 from operations.telemetry import metrics
-from operations.verbs.traces import lines, reading_image, recorded
-from settings import NAMESPACE, load, telemetry
+from operations.telemetry.trace_files import lines, traces_file, volume_file
+from settings import NAMESPACE, telemetry
 from toolchain import network
 
 SPAN_NAME = "letta-platform deployed"
 SERVICE_NAME = "letta-platform"
-# A batch waits up to 10 s, a delivery that fails is tried again after 5 to 30 s.
+# A batch waits up to 10 s; a failed delivery is retried after 5 to 30 s.
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.5
 REQUEST_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10.0
 
 Found = Callable[[], bool]
-Show = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbeTarget:
-    """One place where the span must appear."""
+    """One destination at which the probe span must appear."""
 
     where: str
-    """In words, for people."""
+    """In words."""
     found: Found
-    """Whether it is there; raises `NotYetError` with a reason when the place cannot be looked at."""
+    """Whether it is there; raises `NotYetError` with a reason when the destination cannot be queried."""
 
 
 class NotYetError(Exception):
-    """A place could not be looked at this time."""
+    """A destination could not be queried this time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FrontDoor:
-    """The published OTLP port, and what it asks for."""
+class OtlpPort:
+    """The published OTLP port, and what it requires."""
 
     endpoint: str
     token: str | None = None
-    authority: str | None = None
-    """Certificates in PEM form that it is trusted by, beside this machine's."""
+    ca_bundle: str | None = None
+    """Certificates in PEM form by which it is trusted, in addition to this machine's."""
 
 
-def send(door: FrontDoor, trace_id: str) -> None:
-    """Send the marked span over OTLP/HTTP.
+def send(to: OtlpPort, trace_id: str) -> None:
+    """Send the probe span over OTLP/HTTP.
 
     Raises:
-        NotYetError: when it is not taken.
+        NotYetError: when it is not accepted.
     """
     now = str(time.time_ns())
     span = {
@@ -77,19 +77,19 @@ def send(door: FrontDoor, trace_id: str) -> None:
     }
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": SERVICE_NAME}}]}
     body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
-    headers = {"Authorization": f"Bearer {door.token}"} if door.token else {}
+    headers = {"Authorization": f"Bearer {to.token}"} if to.token else {}
     try:
-        with network.client(REQUEST_SECONDS, direct=True, authority=door.authority) as client:
-            # A redirection leads to something else, which is not to get the token.
-            answer = client.post(f"{door.endpoint}/v1/traces", json=body, headers=headers, follow_redirects=False)
+        with network.client(REQUEST_SECONDS, direct=True, authority=to.ca_bundle) as client:
+            # Something else would get the token after a redirection.
+            answer = client.post(f"{to.endpoint}/v1/traces", json=body, headers=headers, follow_redirects=False)
     except httpx.HTTPError as error:
         raise NotYetError(str(error) or type(error).__name__) from None
     if not answer.is_success:
         raise NotYetError(f"HTTP {answer.status_code} {answer.text[:300].strip()}")
 
 
-def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str, *, authority: str | None = None) -> bool:
-    """Ask ClickHouse for the span, from this machine; `authority` is a certificate that it is trusted by, too.
+def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str, *, ca_bundle: str | None = None) -> bool:
+    """Return whether ClickHouse has the span, asked from this machine; `ca_bundle` as in `OtlpPort`.
 
     Raises:
         NotYetError: when it does not answer, or has no such table yet.
@@ -97,7 +97,7 @@ def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str, *, auth
     # The database's name is checked by `otel.ClickHouse`, the id is ours.
     query = f'SELECT count() FROM "{target.database}".otel_traces WHERE TraceId = {{id:String}}'  # noqa: S608
     try:
-        with network.client(REQUEST_SECONDS, direct=True, authority=authority) as client:
+        with network.client(REQUEST_SECONDS, direct=True, authority=ca_bundle) as client:
             answer = clickhouse_http.ask(client, target, password, query, {"id": trace_id})
     except clickhouse_http.ClickHouseError as error:
         raise NotYetError(str(error)) from None
@@ -105,20 +105,18 @@ def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str, *, auth
 
 
 def _clickhouse(target: Target) -> tuple[otel.ClickHouse, str, str | None]:
-    """Give where ClickHouse is, its password, whatever keeps the stack's secrets, and who it is trusted by."""
-    shown: dict[str, Any] = json.loads(target.pulumi().answer("config", "--show-secrets", "--json"))
-    prefix = f"{NAMESPACE}:clickhouse"
-    wanted = (prefix, f"{NAMESPACE}:telemetryCaBundle")
-    raw = {key: entry["value"] for key, entry in shown.items() if key.startswith(wanted)}
-    loaded = load(raw, [key for key in raw if shown[key].get("secret")], stack=target.stack)
-    clickhouse = telemetry.destinations(loaded).clickhouse
-    if clickhouse is None or loaded.clickhouse_password is None:
-        raise OperationError("ClickHouse is not set although the stack runs with it", where=f"{prefix}Endpoint")
-    return clickhouse, loaded.clickhouse_password.get_secret_value(), telemetry.ca_bundle(loaded)
+    """Return where ClickHouse is, its password, and the certificates by which it is trusted."""
+    settings = target.settings
+    clickhouse = telemetry.destinations(settings).clickhouse
+    if clickhouse is None:
+        raise OperationError(
+            "ClickHouse is not set although the stack runs with it", where=f"{NAMESPACE}:clickhouseEndpoint"
+        )
+    return clickhouse, target.secret("clickhousePassword"), telemetry.ca_bundle(settings)
 
 
 def _sent(metrics_url: str, exporter: str, before: int) -> Found:
-    """Believe the collector's own count, where a destination cannot be asked."""
+    """Return a test by the collector's own counters, for a destination that cannot be queried."""
 
     def found() -> bool:
         try:
@@ -130,38 +128,36 @@ def _sent(metrics_url: str, exporter: str, before: int) -> Found:
     return found
 
 
-def front_door(target: Target, engine: Engine, outputs: Mapping[str, Any]) -> FrontDoor:
-    """Give where a deployed stack takes signals."""
-    token = authority = None
+def otlp_port(target: Target, engine: Engine, outputs: Mapping[str, Any]) -> OtlpPort:
+    """Return where a deployed stack receives signals."""
+    token = ca_bundle = None
     if "otlpToken" in outputs:
         token = target.pulumi().answer("stack", "output", "otlpToken", "--show-secrets").strip()
+        hide([token])
     if volume := outputs.get("otlpCertificatesVolume"):
-        image = reading_image(target, engine)
-        found = engine.read_file(
-            image=image, stack=target.stack, volume=str(volume), path="ca.pem", lines=200, follow=False
-        )
-        authority = "\n".join(lines(found))
-    return FrontDoor(endpoint=str(outputs["otlpHttpEndpoint"]).rstrip("/"), token=token, authority=authority)
+        ca_bundle = "\n".join(lines(volume_file(target, engine, str(volume), "ca.pem").tail(200)))
+    return OtlpPort(endpoint=str(outputs["otlpHttpEndpoint"]).rstrip("/"), token=token, ca_bundle=ca_bundle)
 
 
-def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: str) -> list[ProbeTarget]:
-    """Give the places where a span of this stack's profile must appear."""
+def probe_targets(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: str) -> list[ProbeTarget]:
+    """Return the destinations at which a span must appear with this stack's profile."""
     profile = otel.PROFILES[str(outputs["telemetryProfile"])]
-    made: list[ProbeTarget] = []
+    found: list[ProbeTarget] = []
     if profile.uses("file/traces"):
+        file = traces_file(target, engine)
 
         def in_file() -> bool:
-            return any(trace_id in line for line in lines(recorded(target, engine, last=200)))
+            return any(trace_id in line for line in lines(file.tail(200)))
 
-        made.append(
+        found.append(
             ProbeTarget(where=f"{outputs['tracesFile']} in volume {outputs['tracesVolume']}", found=in_file)
         )
     if profile.uses("clickhouse"):
-        clickhouse, password, authority = _clickhouse(target)
-        made.append(
+        clickhouse, password, ca_bundle = _clickhouse(target)
+        found.append(
             ProbeTarget(
                 where=f"table otel_traces at {clickhouse.address}",
-                found=lambda: in_clickhouse(clickhouse, password, trace_id, authority=authority),
+                found=lambda: in_clickhouse(clickhouse, password, trace_id, ca_bundle=ca_bundle),
             )
         )
     url = str(outputs["collectorMetricsUrl"])
@@ -176,46 +172,48 @@ def looks(target: Target, engine: Engine, outputs: Mapping[str, Any], trace_id: 
         known = [one for one in exporters if short in one.name and one.name.endswith("traces")]
         exporter = known[0].name if known else f"{name}-traces"
         before = known[0].sent if known else 0
-        made.append(ProbeTarget(where=f"{words} (by the collector's count)", found=_sent(url, exporter, before)))
-    return made
+        found.append(
+            ProbeTarget(where=f"{words} (by the collector's counters)", found=_sent(url, exporter, before))
+        )
+    return found
 
 
-def prove(target: Target, engine: Engine, outputs: Mapping[str, Any], show: Show, *, clock: Any = time) -> None:
-    """Send a marked span and wait until it is wherever the profile puts it.
+def probe(target: Target, engine: Engine, outputs: Mapping[str, Any], *, clock: Any = time) -> None:
+    """Send a probe span and wait until it is at all destinations.
 
     Raises:
-        OperationError: when it is not taken, or does not appear.
+        OperationError: when it is not accepted, or does not appear.
     """
     trace_id = secrets.token_hex(16)
-    places = looks(target, engine, outputs, trace_id)
-    door = front_door(target, engine, outputs)
+    targets = probe_targets(target, engine, outputs, trace_id)
+    port = otlp_port(target, engine, outputs)
     started = spoken = clock.monotonic()
-    taken, why = False, ""
+    accepted, why = False, ""
     while True:
         try:
-            if not taken:
-                send(door, trace_id)
-                taken = True
-            places = [place for place in places if not place.found()]
+            if not accepted:
+                send(port, trace_id)
+                accepted = True
+            targets = [one for one in targets if not one.found()]
             why = ""
         except NotYetError as error:
             why = f": {error}"
-        if taken and not places:
-            show(f"telemetry: a marked span was sent and found (trace {trace_id})")
+        if accepted and not targets:
+            terminal.say(f"telemetry: a probe span was sent and has arrived (trace {trace_id})")
             return
         now = clock.monotonic()
-        missing = " and ".join(place.where for place in places) if taken else door.endpoint
+        missing = " and ".join(one.where for one in targets) if accepted else port.endpoint
         if now - started > DEADLINE_SECONDS:
             raise OperationError(
-                f"a marked span {'did not arrive' if taken else 'was not taken'} within "
+                f"a probe span {'did not arrive' if accepted else 'was not accepted'} within "
                 f"{DEADLINE_SECONDS:.0f} s{why}",
                 where=missing,
                 fix=[
-                    "the stack serves; what it is to record waits in the collector's queue",
-                    f"`make doctor STACK={target.stack}` says what the collector cannot do",
+                    "the server works; its telemetry waits in the collector's queue",
+                    f"`make doctor STACK={target.stack}` says what the collector cannot deliver",
                 ],
             )
         if now - spoken >= HEARTBEAT_SECONDS:
-            show(f"    … waiting for a marked span at {missing}, {now - started:.0f} s{why}")
+            terminal.say(f"    … waiting for a probe span at {missing}, {now - started:.0f} s{why}")
             spoken = now
         clock.sleep(POLL_SECONDS)

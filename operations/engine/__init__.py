@@ -1,1 +1,1 @@
-"""A Docker engine as operations see it: a narrow protocol, and its implementation with the Docker SDK."""
+"""A Docker engine as operations use it: a narrow protocol, and its implementation with the Docker SDK."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,13 +28,11 @@ from operations.engine.protocol import (
 )
 
 TIMEOUT_SECONDS = 60
-COLLECTOR_USER = "10005:10005"
-"""Owner of the files that the collector writes; nobody else may read them."""
 _HEALTH = re.compile(r"\((healthy|unhealthy|health: starting)\)$")
 
 
 def parse_container(raw: Mapping[str, Any]) -> Container:
-    """Read an entry of the engine's list of containers."""
+    """Return a container of the engine's list."""
     found = _HEALTH.search(raw.get("Status") or "")
     attached: Mapping[str, str] = raw.get("Labels") or {}
     return Container(
@@ -57,7 +55,7 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
 
 
 def parse_inspection(raw: Mapping[str, Any]) -> Inspection:
-    """Read the engine's description of a container."""
+    """Return the details of a container that the engine describes."""
     host: Mapping[str, Any] = raw.get("HostConfig") or {}
     return Inspection(
         is_job=(host.get("RestartPolicy") or {}).get("Name") in {"", "no", None},
@@ -69,7 +67,7 @@ def parse_inspection(raw: Mapping[str, Any]) -> Inspection:
 
 
 def parse_memory(raw: Mapping[str, Any]) -> int | None:
-    """Read the memory in use from the engine's statistics, without the file cache (cgroup 1 and 2)."""
+    """Return the bytes in use of the engine's statistics, without the file cache (cgroup 1 and 2)."""
     memory: Mapping[str, Any] = raw.get("memory_stats") or {}
     if "usage" not in memory:
         return None
@@ -79,7 +77,7 @@ def parse_memory(raw: Mapping[str, Any]) -> int | None:
 
 
 def parse_facts(raw: Mapping[str, Any]) -> EngineFacts:
-    """Read the engine's description of itself."""
+    """Return the facts in the engine's description of itself."""
     registries: Mapping[str, Any] = raw.get("RegistryConfig") or {}
     urls = [*(registries.get("Mirrors") or []), raw.get("IndexServerAddress") or ""]
     return EngineFacts(
@@ -96,7 +94,7 @@ def parse_facts(raw: Mapping[str, Any]) -> EngineFacts:
 
 
 def parse_build_record(raw: Mapping[str, Any]) -> BuildRecord:
-    """Read an entry of the engine's build cache; newer engines list several parents, older ones one."""
+    """Return a record of the build cache; newer engines list several parents, older ones one."""
     parents = raw.get("Parents") or ([raw["Parent"]] if raw.get("Parent") else [])
     return BuildRecord(
         id=raw["ID"],
@@ -222,29 +220,27 @@ class DockerEngine:
 
     def prune_build_records(self, ids: Collection[str]) -> int:
         """See `Engine`."""
-        gained = 0
+        freed = 0
         for one in ids:
-            # The filter takes one id at a time: several are taken as "all of them".
+            # The filter takes one id at a time: several would match all records.
             wanted: Any = {"id": [one]}
             answer = self._api.prune_builds(filters=wanted, all=True)
-            gained += answer.get("SpaceReclaimed") or 0
-        return gained
+            freed += answer.get("SpaceReclaimed") or 0
+        return freed
 
-    def read_file(
-        self, *, image: str, stack: str, volume: str, path: str, lines: int, follow: bool
+    def run_once(
+        self, image: str, command: Sequence[str], *, stack: str, user: int, mounts: Mapping[str, str]
     ) -> _ContainerOutput:
         """See `Engine`."""
-        # `-F` goes on when the file is rotated or not there yet.
-        command = ["tail", "-n", str(lines), *(["-F"] if follow else []), f"/volume/{path}"]
         container = self._api.create_container(
             image,
             name=f"letta-{stack}-reader-{secrets.token_hex(4)}",
-            command=command,
-            user=COLLECTOR_USER,
+            command=list(command),
+            user=f"{user}:{user}",
             network_disabled=True,
             labels={catalogue.READER_LABEL: stack},
             host_config=self._api.create_host_config(
-                binds={volume: {"bind": "/volume", "mode": "ro"}},
+                binds={volume: {"bind": path, "mode": "ro"} for volume, path in mounts.items()},
                 network_mode="none",
                 read_only=True,
                 cap_drop=["ALL"],
@@ -257,7 +253,7 @@ class DockerEngine:
 
 
 class _ContainerOutput:
-    """The output of a throw-away container, which is removed at the end; implements `FileStream`."""
+    """The output of a temporary container, which is removed at the end; implements `Output`."""
 
     def __init__(self, api: docker.APIClient, container: str) -> None:
         self._api = api
@@ -294,7 +290,7 @@ def _reason(error: BaseException) -> str:
 
 
 def connect(environment: Mapping[str, str]) -> DockerEngine:
-    """Reach the engine.
+    """Connect to the engine.
 
     Raises:
         EngineUnreachableError: when none answers.

@@ -1,11 +1,11 @@
-"""What operations ask of a Docker engine, and the facts they get: small, so that a test can stand in for it.
+"""What operations ask of a Docker engine, and the facts that they get: small enough to fake in tests.
 
 `docker_engine` implements it with the Docker SDK.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class Container:
     health: str | None
     """healthy, unhealthy or starting; None when it is not running or has no health check."""
     status: str
-    """The engine's words, with times: `Up 2 minutes (healthy)`."""
+    """The engine's own description, with times: `Up 2 minutes (healthy)`."""
     stack: str | None = None
     service: str | None = None
     published: tuple[Published, ...] = ()
@@ -42,13 +42,13 @@ class Container:
 
     @property
     def holds_files_only(self) -> bool:
-        """Whether it only gives the engine a place to write a file bundle; it never runs."""
+        """Whether it only lets the engine write a file bundle into a volume; it never runs."""
         return self.state == "created" and (self.service or "").endswith(catalogue.FILES_SUFFIX)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
-    """What only a look at a single container tells."""
+    """What the engine's list leaves out about a container."""
 
     is_job: bool
     """Runs to completion and is not restarted."""
@@ -81,18 +81,18 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """An image; the size counts layers that it shares with others too."""
+    """An image; its size includes the layers that it shares with others."""
 
     id: str
     tags: tuple[str, ...]
     size: int
     ours: bool
-    """By name or label."""
+    """Whether it is one of the platform's, by name or label."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildRecord:
-    """A piece of the engine's build cache."""
+    """A record of the engine's build cache."""
 
     id: str
     description: str
@@ -115,23 +115,23 @@ class EngineFacts:
     time: str
     """RFC 3339."""
     registry_hosts: tuple[str, ...]
-    """Where it pulls from unless a name says otherwise: mirrors, then its default registry."""
+    """Hosts that it pulls from by default: mirrors, then its default registry."""
     warnings: tuple[str, ...] = ()
 
 
 class EngineUnreachableError(Exception):
-    """No engine answers; the text says where it was looked for and why it failed."""
+    """No engine answers; the text names its address and the reason."""
 
 
-class FileStream(Protocol):
-    """The content of a file, in chunks as they come."""
+class Output(Protocol):
+    """The output of a command, in chunks as they come. It runs when it is iterated over."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the chunks."""
+        """Run the command and yield the chunks."""
         ...
 
     def close(self) -> None:
-        """End it, from any thread; who iterates gets the end."""
+        """End the command, from any thread; the iteration then ends too."""
         ...
 
 
@@ -142,96 +142,99 @@ class Engine(Protocol):
 
     @property
     def is_local(self) -> bool:
-        """Whether its ports and disks are this machine's."""
+        """Whether it runs on this machine, with its ports and disks."""
         ...
 
     def facts(self) -> EngineFacts:
-        """Describe the engine."""
+        """Return the engine's description of itself."""
         ...
 
     def containers(self, stack: str | None = None) -> tuple[Container, ...]:
-        """List containers, stopped ones too; of one stack, or all."""
+        """Return containers, stopped ones too; of one stack, or all."""
         ...
 
     def inspect(self, container: str) -> Inspection | None:
-        """Look closer at a container; None when it has gone."""
+        """Return the details of a container; None when it no longer exists."""
         ...
 
     def memory_used(self, container: str) -> int | None:
-        """Give bytes in use without file cache; None when it does not run."""
+        """Return the bytes in use without the file cache; None when it does not run."""
         ...
 
     def last_lines(self, container: str, count: int) -> str:
-        """Give the end of a container's log."""
+        """Return the end of a container's log."""
         ...
 
     def volumes(self, stack: str | None = None) -> tuple[Volume, ...]:
-        """List volumes; of one stack, or all."""
+        """Return volumes, of one stack or all."""
         ...
 
     def networks(self, stack: str | None = None) -> tuple[Network, ...]:
-        """List networks; of one stack, or all."""
+        """Return networks, of one stack or all."""
         ...
 
     def images(self) -> tuple[Image, ...]:
-        """List images."""
+        """Return all images."""
         ...
 
     def build_records(self) -> tuple[BuildRecord, ...]:
-        """List the build cache."""
+        """Return the records of the build cache."""
         ...
 
     def remove_container(self, container: str) -> None:
-        """Remove a container, running or not; no error when it has gone."""
+        """Remove a container, running or not; no error when it does not exist."""
         ...
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume; no error when it has gone."""
+        """Remove a volume; no error when it does not exist."""
         ...
 
     def remove_network(self, network: str) -> None:
-        """Remove a network; no error when it has gone."""
+        """Remove a network; no error when it does not exist."""
         ...
 
     def remove_image(self, image: str) -> None:
-        """Remove an image by id, all its tags; no error when it has gone."""
+        """Remove an image by id, all its tags; no error when it does not exist."""
         ...
 
     def prune_build_records(self, ids: Collection[str]) -> int:
-        """Remove pieces of the build cache; give the bytes gained."""
+        """Remove records of the build cache, and return the bytes freed."""
         ...
 
-    def read_file(self, *, image: str, stack: str, volume: str, path: str, lines: int, follow: bool) -> FileStream:
-        """Read the last lines of a file in a volume, and with `follow` those that are added.
+    def run_once(
+        self, image: str, command: Sequence[str], *, stack: str, user: int, mounts: Mapping[str, str]
+    ) -> Output:
+        """Run a command in a container without network, and return its standard output.
+
+        The container is removed when the command has ended or the output is closed.
 
         Args:
-            image: what to run `tail` in.
-            stack: whose volume it is.
-            volume: its name.
-            path: the file's path in it.
-            lines: how many.
-            follow: whether to go on.
+            image: must be on the engine.
+            command: program and arguments; never a secret among them.
+            stack: the stack that it reads from; `catalogue.READER_LABEL` on the container names it.
+            user: numeric user and group.
+            mounts: name of a volume → the path at which it is mounted, read-only.
         """
         ...
 
 
 def trouble(container: Container, inspection: Inspection | None) -> str | None:
-    """Say what is wrong with a container of a stack; None when nothing is, or it is still starting."""
+    """Return what is wrong with a container of a stack; None when nothing is, or when it is still starting."""
     if container.state == "running":
         return "unhealthy" if container.health == "unhealthy" else None
     if container.holds_files_only or inspection is None:
         return None
-    code, tries = inspection.exit_code, inspection.restarts
+    code, restarts = inspection.exit_code, inspection.restarts
     if container.state == "exited" and inspection.is_job and code == 0:
         return None
     return {
         "created": f"never started{': ' + inspection.error if inspection.error else ''}",
-        "restarting": f"restarts over and over ({tries} times, exit code {code})",
+        "restarting": f"restarts repeatedly ({restarts} times, exit code {code})",
     }.get(container.state, f"{container.state} with exit code {code}")
 
 
 def troubled(engine: Engine, containers: Collection[Container]) -> tuple[tuple[Container, str], ...]:
-    """Give the containers with which something is wrong, and what; looks closer only where it must."""
+    """Return the containers with which something is wrong, and what; inspects only those that do not run."""
     found: list[tuple[Container, str]] = []
     for container in containers:
         if container.holds_files_only:

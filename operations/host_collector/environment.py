@@ -1,4 +1,4 @@
-"""What the environment asks a collector to do: the variables of the seed's start script."""
+"""Reads a collector's options from environment variables: those of upstream's original start script."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from urllib.parse import urlsplit
 
 import otel
 from operations.console.errors import OperationError
+from operations.console.redaction import hide
 
 SECRETS = {
     "CLICKHOUSE_PASSWORD": otel.CLICKHOUSE_PASSWORD,
     "SIGNOZ_INGESTION_KEY": otel.SIGNOZ_INGESTION_KEY,
     "DD_API_KEY": otel.DATADOG_API_KEY,
 }
-"""Variables with secrets, and the files that the collector reads instead."""
+"""Variables with secrets → the files from which the collector reads them."""
 
+_VARIABLES = (
+    *("CLICKHOUSE_ENDPOINT", "CLICKHOUSE_USERNAME", "CLICKHOUSE_DATABASE", "SIGNOZ_ENDPOINT", "DD_SITE"),
+    *("LETTA_ENVIRONMENT", "LETTA_DIR", "HOME", "GRAFANA_URL"),
+)
 _PAIRS = (
     ("CLICKHOUSE_ENDPOINT", "CLICKHOUSE_PASSWORD"),
     ("SIGNOZ_ENDPOINT", "SIGNOZ_INGESTION_KEY"),
@@ -27,29 +32,31 @@ _PAIRS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CollectorOptions:
-    """What a collector is to do."""
+    """What a collector records, and where it sends it."""
 
     choice: otel.Choice
     destinations: otel.Destinations
     secrets: Mapping[str, str] = field(repr=False)
-    """Values by variable, also of those that the profile does not use."""
+    """Variable → value, also for variables that the profile does not use."""
     secret_files: Mapping[str, str] = field(repr=False)
-    """What the files hold that the profile reads, by name."""
+    """Name → content of the secret files that the profile reads."""
     environment: str | None
-    """Name of the environment on every signal."""
+    """The deployment environment that every signal names."""
     grafana_url: str | None
-    """Without a slash at its end."""
+    """Without a trailing slash."""
     letta_folder: Path
     """Where a Letta server on this machine keeps its files."""
 
 
 def read(environ: Mapping[str, str], *, version: str, profile: str | None, development: bool) -> CollectorOptions:
-    """Read the variables; an empty one counts as not set.
+    """Read the variables, and hide the secrets among them; an empty one counts as not set.
 
     Raises:
-        OperationError: when they are not good; no message repeats a value.
+        OperationError: when one is invalid; no message repeats a value.
     """
     values = {name: value for name in (*_VARIABLES, *SECRETS) if (value := _text(environ, name))}
+    secrets = {name: values[name] for name in SECRETS if name in values}
+    hide(secrets.values())
     for destination, secret in _PAIRS:
         if (destination in values) != (secret in values):
             there, missing = (destination, secret) if destination in values else (secret, destination)
@@ -57,7 +64,6 @@ def read(environ: Mapping[str, str], *, version: str, profile: str | None, devel
     destinations = _destinations(values)
     with _naming("--profile"):
         choice = otel.choose(profile=profile, development=development, destinations=destinations)
-    secrets = {name: values[name] for name in SECRETS if name in values}
     files = {}
     for variable, file in SECRETS.items():
         if file in otel.secret_names(choice.profile):
@@ -77,24 +83,18 @@ def read(environ: Mapping[str, str], *, version: str, profile: str | None, devel
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment for programs that are started."""
+    """Return the environment for child processes."""
     return {name: value for name, value in environ.items() if name not in SECRETS}
-
-
-_VARIABLES = (
-    *("CLICKHOUSE_ENDPOINT", "CLICKHOUSE_USERNAME", "CLICKHOUSE_DATABASE", "SIGNOZ_ENDPOINT", "DD_SITE"),
-    *("LETTA_ENVIRONMENT", "LETTA_DIR", "HOME", "GRAFANA_URL"),
-)
 
 
 def _text(environ: Mapping[str, str], name: str) -> str | None:
     value = environ.get(name)
     if value and not value.isprintable() and name not in SECRETS:
-        raise OperationError(f"{name} has characters that cannot be printed", fix=[f"set {name} anew"])
+        raise OperationError(f"{name} has characters that cannot be printed", fix=[f"set {name} to another value"])
     try:
         (value or "").encode()
     except UnicodeEncodeError:
-        raise OperationError(f"{name} is not UTF-8", fix=[f"set {name} anew"]) from None
+        raise OperationError(f"{name} is not UTF-8", fix=[f"set {name} to another value"]) from None
     return value or None
 
 
@@ -102,9 +102,9 @@ def _destinations(values: Mapping[str, str]) -> otel.Destinations:
     clickhouse, datadog, signoz = None, None, None
     if "CLICKHOUSE_ENDPOINT" in values:
         optional = {"username": "CLICKHOUSE_USERNAME", "database": "CLICKHOUSE_DATABASE"}
-        more = {key: values[name] for key, name in optional.items() if name in values}
+        given = {key: values[name] for key, name in optional.items() if name in values}
         with _naming(", ".join(name for name in values if name in {"CLICKHOUSE_ENDPOINT", *optional.values()})):
-            clickhouse = otel.ClickHouse(endpoint=values["CLICKHOUSE_ENDPOINT"], **more)
+            clickhouse = otel.ClickHouse(endpoint=values["CLICKHOUSE_ENDPOINT"], **given)
     if "DD_SITE" in values:
         with _naming("DD_SITE"):
             datadog = otel.Datadog(site=values["DD_SITE"])
@@ -116,7 +116,7 @@ def _destinations(values: Mapping[str, str]) -> otel.Destinations:
 
 @contextmanager
 def _naming(where: str) -> Iterator[None]:
-    """Say of what cannot be composed which variable or option it came from."""
+    """Name the variable or option that a configuration error comes from."""
     try:
         yield
     except otel.ConfigurationError as error:
@@ -128,12 +128,12 @@ def _web_address(url: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(url)
-        wrong = parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0
+        invalid = parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0
     except ValueError:
-        wrong = True
-    if wrong or "@" in parts.netloc or parts.query or parts.fragment:
+        invalid = True
+    if invalid or "@" in parts.netloc or parts.query or parts.fragment:
         raise OperationError(
-            "Grafana's address must start with http:// or https://, and be without user, password and query",
+            "Grafana's address must start with http:// or https://, without user, password, query or fragment",
             where="GRAFANA_URL",
         )
     return url.rstrip("/")

@@ -1,4 +1,4 @@
-"""`collector install`: brings the collector's program, and says which way it came."""
+"""`collector install`: installs the collector's program, and says by which method."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ from toolchain.progress import Progress
 
 
 def refuse_unknown(version: str) -> None:
-    """Refuse a version that no configuration is composed for (OperationError)."""
+    """Refuse a version that no configuration can be composed for.
+
+    Raises:
+        OperationError: naming the versions that are supported.
+    """
     if version not in otel.VERSIONS:
         raise OperationError(
-            f"no configuration is composed for collector {version!r}",
+            f"collector version {version!r} is not supported",
             where="--version, or LETTA_COLLECTOR_VERSION",
             fix=[f"one of: {', '.join(otel.VERSIONS)}"],
         )
 
 
 def install(version: str, environ: Mapping[str, str]) -> Installation:
-    """Bring the collector of a version, unless it is there.
+    """Install a version of the collector, unless it is there.
 
     Raises:
-        OperationError: when there is no such version here.
-        toolchain.errors.StepFailedError: when it cannot be had, or is not for this machine.
+        OperationError: when the version is not supported.
+        toolchain.errors.StepFailedError: when it cannot be installed, or this machine is not supported.
     """
     refuse_unknown(version)
     for known in otel.VULNERABILITIES[version]:
@@ -39,7 +43,7 @@ def install(version: str, environ: Mapping[str, str]) -> Installation:
     terminal.say(f"collector {version}: {found.program} ({INSTALL_METHODS[found.method]})")
     if found.method is InstallMethod.OFFICIAL and not CollectorVersion.parse(version).has(Feature.QUEUE_BATCH):
         terminal.say(
-            f"warning: this release of {version} loses what {otel.DEFAULT_VERSION} has left in a queue;"
-            f" {collector.ROUTE_VARIABLE}={InstallMethod.GO} builds one that does not"
+            f"warning: this release of {version} loses signals that {otel.DEFAULT_VERSION} left in the queue;"
+            f" {collector.ROUTE_VARIABLE}={InstallMethod.GO} builds one that keeps them"
         )
     return found

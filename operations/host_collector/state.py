@@ -1,4 +1,4 @@
-"""What a collector on this machine keeps in the state folder: queue, files, id, and secrets while it runs."""
+"""A collector's part of the state folder: queue, files, device id, and secrets while it runs."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class State:
 
     @property
     def data(self) -> Path:
-        """What the file exporters write; the queue lies below it."""
+        """The output of file exporters, and the queue."""
         return self.folder / "data"
 
     @property
     def secrets(self) -> Path:
-        """Secrets, while a collector runs."""
+        """Files with secrets, only while a collector runs."""
         return self.folder / "secrets"
 
     @property
     def configuration(self) -> Path:
-        """The configuration of the last run; no secret is in it."""
+        """The configuration of the last run, without secrets."""
         return self.folder / "collector.yaml"
 
     def device_id(self) -> str:
-        """Give the id of this machine, which stays the same from run to run; made when there is none."""
+        """Return the id of this machine, the same at every run; the first call makes it."""
         file = self.folder / "device-id"
         if file.is_file() and (known := file.read_text(encoding="utf-8").strip()):
             return known
@@ -46,10 +46,10 @@ class State:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other collectors from these files.
+        """Hold the lock of these files, so that no other collector uses them.
 
         Raises:
-            OperationError: when another one runs.
+            OperationError: when another collector holds it.
         """
         for folder in (self.folder.parent, self.folder, self.data):
             locations.private_folder(folder)
@@ -58,16 +58,16 @@ class State:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise OperationError(
-                    "another `collector run` of yours is under way, and has the queue",
+                    "another `collector run` of yours is running and uses the queue",
                     where=str(self.folder),
-                    fix=["end that one first"],
+                    fix=["stop that one first"],
                 ) from None
             yield
 
     @contextmanager
     def secret_files(self, files: Mapping[str, str]) -> Iterator[None]:
-        """Have files with secrets within, readable for their owner only."""
-        # One that was killed leaves its own behind.
+        """Keep files (name → content) with secrets while the block runs, readable for their owner only."""
+        # A run that was killed leaves its files behind.
         shutil.rmtree(self.secrets, ignore_errors=True)
         try:
             locations.private_folder(self.secrets)

@@ -1,4 +1,4 @@
-"""The tables in ClickHouse, made over HTTP before a collector that runs on this machine delivers into them."""
+"""Creates ClickHouse's tables over HTTP, before a collector on this machine writes to them."""
 
 from __future__ import annotations
 
@@ -8,69 +8,70 @@ from functools import partial
 import otel
 from operations.console.errors import OperationError
 from operations.telemetry import clickhouse
-from operations.telemetry.clickhouse import ClickHouseError, Trouble
+from operations.telemetry.clickhouse import ClickHouseError, Failure
 from otel.clickhouse import SCHEMA_VERSION, statements
 from toolchain import network
 
-_PATIENCE = 10.0
+_REQUEST_SECONDS = 10.0
 
 
 class UndeliverableError(Exception):
-    """The tables are not there and cannot be made now; the text says why."""
+    """The tables do not exist and cannot be created now; the text says why."""
 
 
 def ensure(target: otel.ClickHouse, password: str, *, retention_days: int) -> str:
-    """Make the tables unless all are there, and give words on what was done.
+    """Create the tables that do not exist, and return a sentence on what was done.
 
-    Tables that are there stay as they are, with the retention that they have: data may be in them that somebody
-    wants to keep.
+    Existing tables keep their retention: the user may want to keep the data in them.
 
     Raises:
-        UndeliverableError: when ClickHouse does not answer, or the user may not make tables.
-        OperationError: when it refuses the user or password, or something else answers.
+        UndeliverableError: when ClickHouse does not answer, or its user may not create tables.
+        OperationError: when it refuses the user or password, or when it is not ClickHouse that answers.
     """
     try:
-        with network.client(_PATIENCE) as client:
-            return _made(partial(clickhouse.ask, client, target, password), target, retention_days)
+        with network.client(_REQUEST_SECONDS) as client:
+            return _create(partial(clickhouse.ask, client, target, password), target, retention_days)
     except ClickHouseError as error:
-        raise _reported(error) from None
+        raise _explained(error) from None
 
 
-def _made(ask: Callable[[str], str], target: otel.ClickHouse, retention_days: int) -> str:
+def _create(ask: Callable[[str], str], target: otel.ClickHouse, retention_days: int) -> str:
     record = f'"{target.database}".otel_schema'
     # The name of the database is checked by ClickHouse's own class.
     if _number(ask(f"EXISTS TABLE {record} FORMAT TSV")):
         found = _number(ask(f"SELECT max(Version) FROM {record} FORMAT TSV"))  # noqa: S608
         if found >= SCHEMA_VERSION:
-            return f"ClickHouse has its tables (schema {found})"
+            return f"ClickHouse has all tables (schema {found})"
     for statement in statements(target, retention_days=retention_days):
         if " MODIFY TTL " not in statement:
             ask(statement)
-    return f"made ClickHouse's tables (schema {SCHEMA_VERSION}); new ones keep signals for {retention_days} days"
+    return (
+        f"created ClickHouse's tables (schema {SCHEMA_VERSION}); new ones keep signals for {retention_days} days"
+    )
 
 
 def _number(answer: str) -> int:
     if not answer.strip().isdecimal():
-        raise clickhouse.something_else("its answer makes no sense")
+        raise clickhouse.not_clickhouse("its answer is not a number")
     return int(answer)
 
 
-def _reported(error: ClickHouseError) -> OperationError | UndeliverableError:
-    """Name the variables that mend it, or say that it may pass."""
-    match error.trouble:
-        case Trouble.NOT_LET_IN:
+def _explained(error: ClickHouseError) -> OperationError | UndeliverableError:
+    """Return an error with the variables that fix it, or one that may pass by itself."""
+    match error.failure:
+        case Failure.ACCESS_DENIED:
             return OperationError(
                 str(error),
                 where="CLICKHOUSE_USERNAME, CLICKHOUSE_PASSWORD",
-                fix=["set the ones that it accepts"],
+                fix=["set a user and password that ClickHouse accepts"],
             )
-        case Trouble.SOMETHING_ELSE:
+        case Failure.NOT_CLICKHOUSE:
             return OperationError(
                 str(error),
                 where="CLICKHOUSE_ENDPOINT",
-                fix=["name the port of its HTTP interface, usually 8123, or 8443 with TLS"],
+                fix=["use the port of its HTTP interface, usually 8123, or 8443 with TLS"],
             )
-        case Trouble.FAILED:
-            return UndeliverableError(f"ClickHouse does not make the tables: {error}")
-        case Trouble.AWAY:
+        case Failure.STATEMENT:
+            return UndeliverableError(f"ClickHouse does not create the tables: {error}")
+        case Failure.UNREACHABLE:
             return UndeliverableError(str(error))

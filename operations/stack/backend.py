@@ -1,6 +1,6 @@
 """Where Pulumi keeps a stack's state, read without starting Pulumi when it is a folder.
 
-Every start of the CLI costs about a second; a `make up` that changes nothing has no second to give away.
+Every start of the CLI takes about a second, which a `make up` that changes nothing should not spend.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Lock:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it was left by a process of this machine that is gone; of others nothing is known."""
+        """Whether its process was on this machine and no longer exists; others cannot be seen from here."""
         return self.host == socket.gethostname() and not _is_running(self.pid)
 
 
@@ -58,7 +58,7 @@ class FileBackend:
         return any(file.with_name(file.name + ending).is_file() for ending in ("", ".gz", ".zst"))
 
     def deployment(self, project: str, stack: str) -> dict[str, Any] | None:
-        """Give what the state holds; None when it is compressed, so that only Pulumi can say.
+        """Return what the state holds; None when it is compressed, so that only Pulumi can read it.
 
         Raises:
             OperationError: when the file is damaged.
@@ -73,12 +73,12 @@ class FileBackend:
             raise OperationError(
                 "the state of the stack cannot be read: the file is damaged",
                 where=f"stack {stack}, {file}",
-                fix=[f"look at the last good one beside it: {file.name}.bak, or in .pulumi/backups"],
+                fix=[f"restore the last good copy: {file.name}.bak next to it, or one in .pulumi/backups"],
             ) from None
         return dict(latest)
 
     def locks(self, project: str, stack: str) -> tuple[Lock, ...]:
-        """Give the locks on a stack."""
+        """Return the locks on a stack."""
         folder = self.folder / ".pulumi" / "locks" / "organization" / project / stack
         found = []
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
@@ -92,13 +92,13 @@ class FileBackend:
                     since=str(raw["timestamp"])[:19],
                 )
             except (OSError, ValueError, KeyError):
-                continue  # it was taken away, or is being written, while we looked
+                continue  # it was removed, or is being written, meanwhile
             found.append(lock)
         return tuple(found)
 
 
 def file_backend(environment: Mapping[str, str]) -> FileBackend | None:
-    """Give the backend when it is a folder; None when it is anything else (a bucket, a service)."""
+    """Return the backend when it is a folder; None when it is anything else (a bucket, a service)."""
     url = urlsplit(environment.get("PULUMI_BACKEND_URL") or "")
     if url.scheme != "file":
         return None

@@ -1,6 +1,6 @@
-"""Opens what Pulumi's passphrase provider encrypted, without starting Pulumi.
+"""Decrypts what Pulumi's passphrase provider encrypted, without starting Pulumi.
 
-Needed to say *before* anything is built that a stack file was salted with another passphrase, and to know the
+Needed to report *before* anything is built that a stack file was salted with another passphrase, and to know the
 values that must not appear in output. The format is Pulumi's: AES-256-GCM, key by PBKDF2-SHA256 with a million
 rounds, `v1:<nonce>:<ciphertext>`, and a salt `v1:<salt>:<the encrypted word "pulumi">`.
 """
@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from operations.console.errors import OperationError
-from operations.stack.checkout import StackFile
+
+if TYPE_CHECKING:
+    from settings import StackFile
 
 ROUNDS = 1_000_000
 _PROOF = "pulumi"
 
 
 class WrongPassphraseError(Exception):
-    """The passphrase does not open it."""
+    """It was encrypted with another passphrase."""
 
 
 class Decrypter:
@@ -38,11 +41,11 @@ class Decrypter:
             raise WrongPassphraseError(f"unknown version {version}")
         key = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), base64.b64decode(salt), ROUNDS, 32)
         self._cipher = AESGCM(key)
-        if self.open(proof) != _PROOF:
+        if self.decrypt(proof) != _PROOF:
             raise WrongPassphraseError
 
-    def open(self, ciphertext: str) -> str:
-        """Decrypt one value.
+    def decrypt(self, ciphertext: str) -> str:
+        """Return the text of one value.
 
         Raises:
             WrongPassphraseError: when it was encrypted with another key.
@@ -55,12 +58,21 @@ class Decrypter:
         except (InvalidTag, ValueError):
             raise WrongPassphraseError from None
 
+    def decrypts(self, ciphertexts: Iterable[str]) -> bool:
+        """Whether all of these values were encrypted with this key."""
+        try:
+            for ciphertext in ciphertexts:
+                self.decrypt(ciphertext)
+        except WrongPassphraseError:
+            return False
+        return True
+
 
 def configured(environment: Mapping[str, str]) -> str | None:
-    """Give the passphrase that Pulumi would use, by Pulumi's order; None when there is none to read.
+    """Return the passphrase that Pulumi would use, in Pulumi's order; None when none is set.
 
     Raises:
-        OperationError: when the file it should be in cannot be read.
+        OperationError: when its file cannot be read.
     """
     if "PULUMI_CONFIG_PASSPHRASE" in environment:
         return environment["PULUMI_CONFIG_PASSPHRASE"]
@@ -73,41 +85,41 @@ def configured(environment: Mapping[str, str]) -> str | None:
         raise OperationError(
             f"the passphrase file cannot be read: {error.strerror}",
             where=f"PULUMI_CONFIG_PASSPHRASE_FILE={file}",
-            fix=["restore the file: without it no secret of the stacks can be opened", "or unset the variable"],
+            fix=["restore the file: without it no secret of the stacks can be decrypted", "or unset the variable"],
         ) from None
 
 
 def source(environment: Mapping[str, str]) -> str:
-    """Say where the passphrase comes from."""
+    """Return where the passphrase comes from, in words."""
     if "PULUMI_CONFIG_PASSPHRASE" in environment:
         return "the variable PULUMI_CONFIG_PASSPHRASE"
     return environment.get("PULUMI_CONFIG_PASSPHRASE_FILE") or "nowhere"
 
 
 def mismatch(stack_file: StackFile, environment: Mapping[str, str]) -> OperationError:
-    """Describe a stack file that our passphrase does not open, with the ways out."""
+    """Return the error for a stack file of another passphrase, with what to do."""
     file = stack_file.path.name
     has_secrets = any(True for _ in stack_file.ciphertexts())
-    forget = f"or start with your own: remove the line `encryptionsalt:` from {file}"
+    forget = f"or use your own: remove the line `encryptionsalt:` from {file}"
     if has_secrets:
-        forget += ", and set its secrets again (`pulumi config set --secret`): nobody else can read the old ones"
+        forget += ", and set its secrets again (`pulumi config set --secret`): the old ones cannot be decrypted"
     return OperationError(
         f"{file} was salted with another passphrase than the one in use (from {source(environment)})",
         where=f"stack {stack_file.stack}, key encryptionsalt in {stack_file.path}",
         fix=[
-            "give the passphrase it was made with: PULUMI_CONFIG_PASSPHRASE_FILE=/path/of/it make up "
+            "use the passphrase that it was made with: PULUMI_CONFIG_PASSPHRASE_FILE=/path/of/it make up "
             f"STACK={stack_file.stack}",
             forget,
-            "(a stack that is deployed already needs its own passphrase; its state cannot be read without)",
+            "(a deployed stack needs its own passphrase: its state cannot be read without it)",
         ],
     )
 
 
 def decrypter(stack_file: StackFile, environment: Mapping[str, str]) -> Decrypter | None:
-    """Give the opener of a stack's secrets; None when it has none yet, or another provider keeps them.
+    """Return what decrypts a stack's secrets; None without salt or passphrase, or with another provider.
 
     Raises:
-        OperationError: when our passphrase is not the stack's.
+        OperationError: when the passphrase is not the stack's.
     """
     if stack_file.encryption_salt is None or stack_file.secrets_provider not in {
         None,

@@ -35,7 +35,7 @@ def _kind(type_token: str) -> str:
 
 @dataclass
 class EventLog:
-    """Reads what has been added to the file each time it is asked."""
+    """The steps of a running command; each query reads what has been added to the file."""
 
     path: Path
     failed: list[str] = field(default_factory=list)
@@ -44,12 +44,12 @@ class EventLog:
     _read: int = 0
 
     def in_progress(self) -> tuple[InProgress, ...]:
-        """Give the steps in progress, oldest first."""
+        """Return the steps in progress, oldest first."""
         self.read()
         return tuple(sorted(self._steps.values(), key=lambda step: step.since))
 
     def read(self) -> None:
-        """Take in what was added since the last time; a line not yet written to its end waits."""
+        """Read what was added since the last time; an incomplete line is left for the next time."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read)
@@ -67,7 +67,7 @@ class EventLog:
                 continue  # the heartbeat must never end an update
 
     def take(self, event: dict[str, Any]) -> None:
-        """Take in one event."""
+        """Apply one event."""
         for kind in ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent"):
             if kind not in event:
                 continue
@@ -87,13 +87,13 @@ class EventLog:
 
 
 def _is_custom(metadata: dict[str, Any]) -> bool:
-    # A component is "in progress" for as long as its children are; naming it says nothing.
+    # A component is "in progress" for as long as its children are, so it tells nothing.
     state = metadata.get("new") or metadata.get("old") or {}
     return bool(state.get("custom"))
 
 
 def describe(steps: tuple[InProgress, ...], now: float, most: int = 4) -> str:
-    """Say in one line what is in progress and for how long."""
+    """Return in one line what is in progress and for how long."""
     shown = [f"{step.doing} {step.kind} {step.name} ({max(now - step.since, 0):.0f} s)" for step in steps[:most]]
     if len(steps) > most:
         shown.append(f"and {len(steps) - most} more")

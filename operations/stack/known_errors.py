@@ -1,12 +1,12 @@
-"""What to do about messages of Pulumi and Docker that do not say it themselves."""
+"""What to do about errors of Pulumi and Docker whose messages do not say it."""
 
 from __future__ import annotations
 
-_HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
+_FIXES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("incorrect passphrase",),
-        "the stack was made with another passphrase: give it in PULUMI_CONFIG_PASSPHRASE_FILE, or remove the line "
-        "`encryptionsalt:` from Pulumi.{stack}.yaml and set its secrets again",
+        "the stack was created with another passphrase: use it with PULUMI_CONFIG_PASSPHRASE_FILE, or remove the "
+        "line `encryptionsalt:` from Pulumi.{stack}.yaml and set its secrets again",
     ),
     (
         ("passphrase must be set",),
@@ -19,12 +19,12 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("port is already allocated", "address already in use", "ports are not available"),
-        "somebody else holds a port of the stack: `make doctor STACK={stack}` says who",
+        "another process holds a port of the stack: `make doctor STACK={stack}` says which",
     ),
     (("no space left on device",), "the disk is full: `make clean`, `docker system df`"),
     (
         ("Pool overlaps with other one", "non-overlapping IPv4 address pool", "all predefined address pools"),
-        "the engine has no free subnet left: give one, for example "
+        "the engine has no free subnet left: set one, for example "
         "`pulumi config set networkSubnet 10.77.0.0/24 --stack {stack}`",
     ),
     (
@@ -33,8 +33,8 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("certificate signed by unknown authority", "CERTIFICATE_VERIFY_FAILED", "self-signed certificate"),
-        "a certificate is not trusted: give its authority, for image builds by `pulumi config set caBundle "
-        "/path/ca.pem --stack {stack}`, for telemetry endpoints as telemetryCaBundle",
+        "a certificate is not trusted: set its CA bundle, for image builds with `pulumi config set caBundle "
+        "/path/ca.pem --stack {stack}`, for telemetry endpoints with telemetryCaBundle",
     ),
     (
         ("no resource plugin", "failed to discover plugin", "Could not automatically download"),
@@ -43,16 +43,16 @@ _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("OOMKilled", "exit code 137"), "a service ran out of memory: raise its `…MemoryMb` setting"),
     (
         ("is protected", "cannot be deleted\nbecause it is protected"),
-        "protected stacks keep their data: see `make down STACK={stack}` for the way",
+        "protected stacks keep their data: `make down STACK={stack}` says how to remove the protection",
     ),
 )
 
 
-def hints(output: str, stack: str) -> tuple[str, ...]:
-    """Give what to do about the known messages in an output, each once."""
+def fixes(output: str, stack: str) -> tuple[str, ...]:
+    """Return what to do about the known errors in an output, each once."""
     low = output.lower()
     return tuple(
         text.replace("{stack}", stack)
-        for messages, text in _HINTS
+        for messages, text in _FIXES
         if any(message.lower() in low for message in messages)
     )

@@ -1,4 +1,4 @@
-"""Runs the Pulumi CLI for one stack: quietly for an answer, or with its output streamed."""
+"""Runs the Pulumi CLI for one stack: for an answer, or with its output streamed."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from operations.console import process
 from operations.console.errors import OperationError
+from operations.console.redaction import hide, redacted
 from operations.stack.event_log import EventLog, describe
-from operations.stack.known_errors import hints
+from operations.stack.known_errors import fixes
 from operations.stack.state import StackState
 
 
 @dataclass(frozen=True, kw_only=True)
 class PulumiCli:
-    """The CLI, as a person in the documented shell would run it."""
+    """The CLI, as a user in the documented shell would run it."""
 
     environment: Mapping[str, str]
     directory: Path
     stack: str
-    clean: Callable[[str], str] = lambda line: line
-    """Takes known secrets out of what is shown."""
 
     def _binary(self) -> str:
         found = shutil.which("pulumi", path=self.environment.get("PATH"))
         if not found:
-            raise OperationError("the Pulumi CLI is not there", where="PATH", fix=["`make toolchain` brings it"])
+            raise OperationError(
+                "the Pulumi CLI is not installed", where="PATH", fix=["`make toolchain` installs it"]
+            )
         return found
 
     def _failed(self, verb: str, output: str, code: int) -> OperationError:
-        last = self.clean(output.strip())[-1500:]
+        last = redacted(output.strip())[-1500:]
         return OperationError(
             f"`pulumi {verb}` ended with exit code {code}" + (f":\n{last}" if last else ""),
             where=f"stack {self.stack}",
-            fix=hints(output, self.stack),
+            fix=fixes(output, self.stack),
         )
 
     def answer(self, *arguments: str) -> str:
-        """Run a command and give its standard output.
+        """Run a command and return its standard output.
 
         Raises:
             OperationError: when it fails, with the end of what it wrote to standard error.
@@ -65,14 +66,16 @@ class PulumiCli:
             raise self._failed(arguments[0], done.stderr or done.stdout, done.returncode)
         return done.stdout
 
-    def stream(self, *arguments: str, show: Callable[[str], None], log: IO[str] | None = None) -> None:
-        """Run an operation on the stack with its output shown as it comes, and a line when none comes.
+    def stream(self, *arguments: str, omit: tuple[str, ...] = (), log: IO[str] | None = None) -> None:
+        """Run an operation on the stack; show its output as it comes, and a heartbeat while none comes.
+
+        Lines that begin with one of `omit` are not shown.
 
         Raises:
             OperationError: when it fails; what it wrote has been shown.
         """
         with tempfile.TemporaryDirectory(prefix="letta-platform-") as folder:
-            # The engine's events say what is in progress; its output only tells when something has ended.
+            # The engine's events say what is in progress; its output only says when something has ended.
             events = EventLog(Path(folder) / "events.json")
             verb = " ".join(word for word in arguments[:1])
             command = [self._binary(), *arguments, "--stack", self.stack, "--non-interactive"]
@@ -82,9 +85,8 @@ class PulumiCli:
                 directory=self.directory,
                 # Without it the flag --event-log does not exist.
                 environment={**self.environment, "PULUMI_DEBUG_COMMANDS": "true"},
-                show=show,
                 when_silent=lambda seconds: _heartbeat(verb, events, seconds),
-                clean=self.clean,
+                omit=omit,
                 log=log,
             )
             events.read()
@@ -93,17 +95,17 @@ class PulumiCli:
             raise OperationError(
                 f"`pulumi {verb}` {_ending(ended.code)} (see above){failed}",
                 where=f"stack {self.stack}",
-                fix=hints(ended.tail, self.stack),
+                fix=fixes(ended.tail, self.stack),
             )
 
     def interactive(self, *arguments: str) -> None:
-        """Run an operation that talks to the person at the terminal.
+        """Run an operation that asks the user at the terminal.
 
         Raises:
             OperationError: when it fails or is declined.
         """
         command = [self._binary(), *arguments, "--stack", self.stack]
-        # Ctrl-C in a terminal reaches both; Pulumi is the one to end in order.
+        # Ctrl-C in a terminal reaches both processes; Pulumi must be the one to stop in order.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             code = subprocess.call(
@@ -120,10 +122,12 @@ class PulumiCli:
             )
 
     def state(self, *, show_secrets: bool = False) -> StackState:
-        """Ask Pulumi for the state. With secrets it is only ever held in memory, to know what to hide."""
+        """Return the state as Pulumi exports it; its secrets are only held in memory, and hidden from output."""
         text = self.answer("stack", "export", *(["--show-secrets"] if show_secrets else []))
         exported: dict[str, Any] = json.loads(text)
-        return StackState(exported.get("deployment") or {})
+        state = StackState(exported.get("deployment") or {})
+        hide(state.secret_values())
+        return state
 
 
 def _ending(code: int) -> str:

@@ -28,7 +28,7 @@ class StackState:
 
     @property
     def resources(self) -> Sequence[Mapping[str, Any]]:
-        """Everything in the state, what is waiting for deletion included."""
+        """Everything in the state, including what is waiting for deletion."""
         return self.deployment.get("resources") or ()
 
     @property
@@ -38,18 +38,18 @@ class StackState:
 
     @property
     def container_ids(self) -> frozenset[str]:
-        """Engine's ids of the containers it knows."""
+        """The engine's ids of its containers."""
         return frozenset(one["id"] for one in self.resources if one["type"] == CONTAINER and one.get("id"))
 
     @property
     def volume_names(self) -> frozenset[str]:
-        """Names on the engine of the volumes it knows."""
+        """Names on the engine of its volumes."""
         names = ((one.get("outputs") or {}).get("name") for one in self.resources if one["type"] == VOLUME)
         return frozenset(name for name in names if isinstance(name, str))
 
     @property
     def images(self) -> Mapping[str, str]:
-        """URN → name of the images it built."""
+        """URN → name of the images that it built."""
         found = {}
         for resource in self.resources:
             name = (resource.get("outputs") or {}).get("name")
@@ -59,7 +59,7 @@ class StackState:
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """URNs of what an interrupted update was about to create; whether it did, nobody knows."""
+        """URNs of what an interrupted update was about to create; it may or may not exist."""
         operations = self.deployment.get("pending_operations") or ()
         return tuple(one["resource"]["urn"] for one in operations if one.get("type") == "creating")
 
@@ -85,7 +85,7 @@ class StackState:
         return {}
 
     def secret_values(self) -> Iterator[str]:
-        """Give every secret text, if the state was exported with them in clear."""
+        """Yield every secret text, if the state was exported with secrets in plain text."""
         yield from _secrets(self.deployment.get("resources") or [])
 
 

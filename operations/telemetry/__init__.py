@@ -1,1 +1,1 @@
-"""Readers of telemetry: the collector's metrics, recorded traces, ClickHouse."""
+"""Readers of telemetry: the collector's metrics, recorded traces and other files in volumes, ClickHouse."""

@@ -1,4 +1,4 @@
-"""Asks ClickHouse over HTTP, and tells what is wrong when it does not do what it is asked."""
+"""Runs statements in ClickHouse over HTTP, and reports why when they fail."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from enum import StrEnum
 import httpx
 
 import otel
+from operations.console.redaction import redacted
 
-# ClickHouse's codes for what is wrong with user and password, which HTTP statuses tell less well.
-_NOT_LET_IN = {"192", "193", "194", "516"}
-_AWAY = {502, 503, 504}
+# ClickHouse's error codes about user and password, which are more precise than the HTTP status.
+_ACCESS_DENIED = {"192", "193", "194", "516"}
+_UNREACHABLE = {502, 503, 504}
 
 
-class Trouble(StrEnum):
-    """Why there is no answer."""
+class Failure(StrEnum):
+    """Why a statement was not run."""
 
-    AWAY = "away"
-    NOT_LET_IN = "not let in"
-    FAILED = "failed"
-    """It is ClickHouse, lets the user in, and does not do it."""
-    SOMETHING_ELSE = "something else"
+    UNREACHABLE = "unreachable"
+    ACCESS_DENIED = "access denied"
+    STATEMENT = "statement"
+    """ClickHouse accepts the user, and refuses the statement."""
+    NOT_CLICKHOUSE = "not ClickHouse"
+    """Another program answers at the address."""
 
 
 class ClickHouseError(Exception):
-    """There is no answer; the text says why, without a password."""
+    """A statement was not run; the text says why, without a password."""
 
-    def __init__(self, trouble: Trouble, text: str) -> None:
+    def __init__(self, failure: Failure, text: str) -> None:
         super().__init__(text)
-        self.trouble = trouble
+        self.failure = failure
 
 
 def ask(
@@ -39,10 +41,10 @@ def ask(
     statement: str,
     parameters: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a statement with its parameters (`{name:String}`), and give the answer as it comes.
+    """Run a statement with its parameters (`{name:String}`), and return ClickHouse's answer as text.
 
     Raises:
-        ClickHouseError: when there is none.
+        ClickHouseError: when it was not run.
     """
     try:
         answer = client.post(
@@ -50,25 +52,25 @@ def ask(
             params={f"param_{name}": value for name, value in (parameters or {}).items()},
             content=statement.encode(),
             auth=httpx.BasicAuth(target.username.encode(), password.encode()),
-            # A redirection leads to something else, which is not to get the password.
+            # A redirection leads elsewhere, where the password must not go.
             follow_redirects=False,
         )
     except httpx.HTTPError as error:
         why = str(error) or type(error).__name__
-        raise ClickHouseError(Trouble.AWAY, f"ClickHouse does not answer: {why}") from None
+        raise ClickHouseError(Failure.UNREACHABLE, f"ClickHouse does not answer: {why}") from None
     code = answer.headers.get("X-ClickHouse-Exception-Code")
     if answer.status_code == httpx.codes.OK and code is None:
         return answer.text
-    if code in _NOT_LET_IN or (code is None and answer.status_code == httpx.codes.UNAUTHORIZED):
-        raise ClickHouseError(Trouble.NOT_LET_IN, "ClickHouse refuses the user or the password")
+    if code in _ACCESS_DENIED or (code is None and answer.status_code == httpx.codes.UNAUTHORIZED):
+        raise ClickHouseError(Failure.ACCESS_DENIED, "ClickHouse refuses the user or the password")
     if code is not None:
-        raise ClickHouseError(Trouble.FAILED, answer.text.strip()[:300])
-    if answer.status_code in _AWAY:
-        why = f"HTTP {answer.status_code} from what is before it"
-        raise ClickHouseError(Trouble.AWAY, f"ClickHouse does not answer: {why}")
-    raise something_else(f"HTTP {answer.status_code}")
+        raise ClickHouseError(Failure.STATEMENT, redacted(answer.text.strip())[:300])
+    if answer.status_code in _UNREACHABLE:
+        why = f"HTTP {answer.status_code} from a proxy before it"
+        raise ClickHouseError(Failure.UNREACHABLE, f"ClickHouse does not answer: {why}")
+    raise not_clickhouse(f"HTTP {answer.status_code}")
 
 
-def something_else(what: str) -> ClickHouseError:
-    """Give the error for an answer that ClickHouse would not give."""
-    return ClickHouseError(Trouble.SOMETHING_ELSE, f"what answers is not ClickHouse's HTTP interface: {what}")
+def not_clickhouse(what: str) -> ClickHouseError:
+    """Return the error for an answer that cannot be ClickHouse's."""
+    return ClickHouseError(Failure.NOT_CLICKHOUSE, f"what answers is not ClickHouse's HTTP interface: {what}")

@@ -1,4 +1,4 @@
-"""Reads what a collector says of itself: how much came in, went out, waits, and was lost, by exporter."""
+"""Reads a collector's own metrics: how many signals each exporter sent, holds in its queue, and lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 UNITS: Mapping[str, str] = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
-"""The kinds of queues to what counters call their content."""
+"""Kind of a queue → the name of its items in counters."""
 
 REQUEST_SECONDS = 5.0
 _SAMPLE = re.compile(r"^otelcol_([a-z_]+?)(?:_total)?(?:\{([^}]*)\})? ([0-9.eE+-]+)$", re.MULTILINE)
@@ -19,35 +19,35 @@ _LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 
 
 class MetricsUnreadableError(Exception):
-    """The metrics cannot be had; the text says why."""
+    """The metrics cannot be read; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exporter:
-    """What became of the signals of one exporter. Numbers are since the collector's start."""
+    """The signals of one exporter, counted since the collector's start."""
 
     name: str
     sent: int = 0
     refused: int = 0
-    """Given up, because the destination refused them for good."""
+    """Dropped, because the destination refused them permanently."""
     lost: int = 0
-    """There was no room in the queue."""
+    """Dropped, because the queue was full."""
     waiting: float = 0.0
-    """Part of the queue that is used, from 0 to 1."""
+    """Used part of the queue, from 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metrics:
-    """What one collector says of itself."""
+    """The metrics of one collector."""
 
     exporters: tuple[Exporter, ...] = ()
-    """In order of their names."""
+    """Sorted by name."""
     disk_full: bool = False
-    """Signals are refused because there is no room for them; only our builds tell."""
+    """Signals are refused because the disk is full; only our builds report it."""
 
 
 def parse(text: str) -> Metrics:
-    """Read metrics in Prometheus' text format."""
+    """Return the metrics in a text in Prometheus' format."""
     counted: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     disk_full = False
     for counter, labels, value in _SAMPLE.findall(text):
@@ -73,12 +73,12 @@ def parse(text: str) -> Metrics:
 
 
 def read(url: str) -> Metrics:
-    """Ask a collector for its metrics.
+    """Fetch a collector's metrics.
 
     Raises:
         MetricsUnreadableError: when it does not answer.
     """
-    # Not by way of a proxy: it is on this machine, or where DOCKER_HOST says.
+    # Not through a proxy: it is on this machine, or where DOCKER_HOST points.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=REQUEST_SECONDS) as response:

@@ -1,4 +1,4 @@
-"""Reads OTLP JSON as the collector's file exporter writes it, and makes trees of spans. Pure; no I/O."""
+"""Reads OTLP JSON as the collector's file exporter writes it, and builds trees of spans. Pure; no I/O."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ERROR_STATUS = 2
+SETTLE_SECONDS = 2.0
+"""After so long without a new span, a trace whose root has arrived counts as complete."""
+GIVE_UP_SECONDS = 10.0
+"""After so long without a new span, a trace counts as complete even without its root."""
 _NO_PARENT = frozenset({"", "0000000000000000"})
 _SHOWN = (
     "http.method",
@@ -68,12 +72,12 @@ def _attributes(raw: Sequence[Mapping[str, Any]] | None) -> dict[str, str]:
 
 
 def _is_error(status: Mapping[str, Any]) -> bool:
-    # Written as a number or as the name of the enum, after the exporter's version.
+    # Written as a number or as the enum's name, depending on the exporter's version.
     return status.get("code") in {ERROR_STATUS, str(ERROR_STATUS), "STATUS_CODE_ERROR"}
 
 
 def parse_line(line: str) -> tuple[Span, ...]:
-    """Read the spans of one line; none when it holds something else (metrics, logs, half a line)."""
+    """Return the spans of one line; none when it holds something else (metrics, logs, half a line)."""
     try:
         document = json.loads(line)
         return tuple(_spans(document))
@@ -104,17 +108,17 @@ def _spans(document: Mapping[str, Any]) -> Iterator[Span]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A span and what happened within it, by start time."""
+    """A span and its children, by start time."""
 
     span: Span
     children: tuple[Node, ...]
     orphan: bool = False
-    """Its parent was not recorded (dropped, or not ended yet)."""
+    """Its parent was not recorded: it was dropped, or has not ended yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The spans of one trace as trees: usually one, more when a parent is missing."""
+    """The spans of one trace as trees: usually one, several when a parent is missing."""
 
     trace_id: str
     roots: tuple[Node, ...]
@@ -132,7 +136,7 @@ class Trace:
 
 
 def build(spans: Collection[Span]) -> Trace:
-    """Make the tree of the spans of one trace; a span that came twice is one."""
+    """Return the tree of the spans of one trace; a span that was delivered twice is in it once."""
     by_id = {span.span_id: span for span in spans}
     children: dict[str, list[Span]] = {}
     tops: list[Span] = []
@@ -149,13 +153,13 @@ def build(spans: Collection[Span]) -> Trace:
         return Node(span, tuple(node(child) for child in below), orphan=bool(span.parent_id))
 
     roots = [node(span) for span in tops]
-    # Spans that name each other as parents hang from nothing; broken data is shown, too.
+    # Spans that name each other as parents have no root; broken data is shown, too.
     roots += [node(span) for span in by_id.values() if span.span_id not in placed]
     return Trace(next(iter(by_id.values())).trace_id, tuple(roots), len(by_id))
 
 
 def walk(trace: Trace) -> Iterator[tuple[Node, int]]:
-    """Give every node with its depth, parents first."""
+    """Yield every node with its depth, parents first."""
     stack = [(node, 0) for node in reversed(trace.roots)]
     while stack:
         node, depth = stack.pop()
@@ -164,14 +168,14 @@ def walk(trace: Trace) -> Iterator[tuple[Node, int]]:
 
 
 def duration(milliseconds: float) -> str:
-    """Write a duration for people."""
+    """Return a duration with a unit, such as `12 ms`."""
     if milliseconds < 1:
         return f"{milliseconds * 1000:.0f} µs"
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.2f} s"
 
 
 def key_attributes(span: Span) -> str:
-    """Give the attributes that tell most, in one line."""
+    """Return the most informative attributes, in one line."""
     shown = []
     for key in _SHOWN:
         if key in span.attributes:
@@ -183,35 +187,32 @@ def key_attributes(span: Span) -> str:
 
 @dataclass
 class Assembler:
-    """Collects spans until a trace seems complete: its root has come and nothing more for a moment.
+    """Collects spans until a trace seems complete: its root has arrived, and then nothing more for a moment.
 
     Spans of one request arrive in several batches, children before their parents.
     """
 
-    settle_seconds: float = 2.0
-    give_up_seconds: float = 10.0
-    """After so long without a span a trace is shown even though its root has not come."""
     _spans: dict[str, list[Span]] = field(default_factory=dict)
     _touched: dict[str, float] = field(default_factory=dict)
 
     def add(self, spans: Collection[Span], now: float) -> None:
-        """Take spans in; `now` in seconds of any clock."""
+        """Add spans; `now` in seconds of any clock."""
         for span in spans:
             self._spans.setdefault(span.trace_id, []).append(span)
             self._touched[span.trace_id] = now
 
     def ready(self, now: float) -> tuple[Trace, ...]:
-        """Give the traces that seem complete, in order of start, and forget them."""
+        """Return the traces that seem complete, in order of start, and forget them."""
         due = []
         for trace_id, spans in self._spans.items():
             quiet = now - self._touched[trace_id]
             has_root = any(not span.parent_id for span in spans)
-            if quiet >= (self.settle_seconds if has_root else self.give_up_seconds):
+            if quiet >= (SETTLE_SECONDS if has_root else GIVE_UP_SECONDS):
                 due.append(trace_id)
         return self._take(due)
 
     def all(self) -> tuple[Trace, ...]:
-        """Give everything, complete or not, in order of start, and forget it."""
+        """Return all traces, complete or not, in order of start, and forget them."""
         return self._take(list(self._spans))
 
     def _take(self, trace_ids: Sequence[str]) -> tuple[Trace, ...]:

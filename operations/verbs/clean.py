@@ -1,4 +1,4 @@
-"""`make clean`: removes what can be made again (tools, images, build cache), never data and never state."""
+"""`make clean`: removes what can be recreated (tools, images, build cache), never data and never state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import catalogue
 from operations.console import terminal
 from operations.engine.protocol import BuildRecord, Container, Engine, Image
-from operations.stack.checkout import ROOT
 from toolchain import locations
 
 _RUN = re.compile(r"\s*RUN\s+((?:--\S+\s+)*)(.*)", re.IGNORECASE)
@@ -21,7 +20,7 @@ _IN_CHECKOUT = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "b
 
 
 def folder_size(path: Path) -> int:
-    """Give the bytes below a folder."""
+    """Return the bytes below a folder."""
     total = 0
     for folder, _, files in os.walk(path):
         for name in files:
@@ -33,13 +32,13 @@ def folder_size(path: Path) -> int:
 
 
 def unused_images(images: Collection[Image], containers: Collection[Container]) -> tuple[Image, ...]:
-    """Give our images that no container, running or not, was made from."""
+    """Return our images that no container, running or not, was created from."""
     used = {container.image_id for container in containers}
     return tuple(image for image in images if image.ours and image.id not in used)
 
 
 def build_commands(images: Path) -> tuple[str, ...]:
-    """Give the beginnings of the commands that our images' builds run; by them the build cache is told apart."""
+    """Return the beginnings of the commands that our images' builds run, which identify their build cache."""
     found = set()
     for dockerfile in images.glob("*/Dockerfile"):
         joined = dockerfile.read_text(encoding="utf-8").replace("\\\n", " ")
@@ -55,10 +54,10 @@ def _beginning(command: str) -> str:
 
 
 def our_records(records: Sequence[BuildRecord], commands: Collection[str]) -> tuple[BuildRecord, ...]:
-    """Give the pieces of build cache that our images' builds made.
+    """Return the records of the build cache that our images' builds created.
 
-    The engine labels none of them. Ours are those of our commands, what stands on them, and what nobody else
-    stands on.
+    The engine does not label them. Ours are those of our commands, those built on them, and those on which nothing
+    else is built.
     """
     by_parent: dict[str, set[str]] = {}
     for record in records:
@@ -92,7 +91,7 @@ class Freed:
 
 
 def clean_folders(folders: Sequence[Path]) -> tuple[Freed, ...]:
-    """Remove folders of things that are made again."""
+    """Remove folders whose content is recreated when it is needed."""
     freed = []
     for folder in folders:
         if folder.is_dir():
@@ -114,7 +113,7 @@ def clean_engine(engine: Engine) -> tuple[Freed, ...]:
     for image in unused_images(engine.images(), engine.containers()):
         engine.remove_image(image.id)
         freed.append(Freed(what=f"image {', '.join(image.tags) or image.id[7:19]}", size=image.size))
-    records = our_records(engine.build_records(), build_commands(ROOT / "images"))
+    records = our_records(engine.build_records(), build_commands(locations.ROOT / "images"))
     if records:
         gained = engine.prune_build_records([record.id for record in records])
         freed.append(Freed(what=f"build cache ({len(records)} records)", size=gained))
@@ -122,9 +121,9 @@ def clean_engine(engine: Engine) -> tuple[Freed, ...]:
 
 
 def clean(engine: Engine | None) -> None:
-    """Remove caches and say how large they were."""
-    caches = [ROOT / name for name in _IN_CHECKOUT]
-    caches += [path for path in ROOT.rglob("__pycache__") if ".venv" not in path.parts]
+    """Remove caches and show how large they were."""
+    caches = [locations.ROOT / name for name in _IN_CHECKOUT]
+    caches += [path for path in locations.ROOT.rglob("__pycache__") if ".venv" not in path.parts]
     freed = clean_folders([locations.cache_home()])
     small = clean_folders(caches)
     if small:
@@ -132,8 +131,8 @@ def clean(engine: Engine | None) -> None:
     if engine:
         freed += clean_engine(engine)
     else:
-        terminal.say("no Docker engine answers: its images and build cache stay as they are")
+        terminal.say("no Docker engine answers: its images and build cache were not removed")
     terminal.table("removed", ("what", "size"), [(one.what, terminal.size(one.size)) for one in freed])
-    terminal.say("data volumes and the state of stacks are as they were; `make down` removes a stack")
+    terminal.say("data volumes and the state of stacks were not touched; `make down` removes a stack")
     if engine and any(container.stack for container in engine.containers()):
         terminal.say(f"images of stacks that are up were kept ({catalogue.IMAGE_PREFIX}…)")

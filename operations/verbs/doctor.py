@@ -1,8 +1,7 @@
-"""`make doctor`: everything that is wrong with the machine or the stack, each with its cure."""
+"""`make doctor`: everything that is wrong with the machine or the stack, each with its fix."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Sequence
@@ -37,25 +36,24 @@ def _machine(on: Target, engine: Engine | None, facts: EngineFacts | None, why: 
         folders["engine"] = Path(facts.root)
     if facts and engine:
         available = machine.available_memory() if engine.is_local else None
-        checks.append(machine.memory_check(on.stack_file, facts.memory, available))
+        checks.append(machine.memory_check(on.settings, facts.memory, available))
         checks.append(machine.cpu_check(facts.cpus))
         checks += [note("engine", warning) for warning in facts.warnings]
     else:
-        checks += [unknown(name, "no engine to ask") for name in ("memory", "cpu")]
-    return [*checks, *machine.quick(on.stack_file, engine, folders)]
+        checks += [unknown(name, "no engine answers") for name in ("memory", "cpu")]
+    return [*checks, *machine.quick(on.stack, on.settings, engine, folders)]
 
 
 def _network(on: Target, facts: EngineFacts | None) -> list[Check]:
     hosts = facts.registry_hosts if facts else ()
-    looks = network.look_at_all(network.registries(on.environment, hosts))
-    others = list(network.times(looks))
+    probes = network.probe_all(network.registries(on.environment, hosts))
+    others = list(network.times(probes))
     engine_time = machine.engine_time(facts) if facts else None
     if engine_time:
         others.append(("the engine", engine_time))
-    ca_bundle = on.stack_file.text("caBundle", "none")
     return [
-        network.dns_check(looks, by_proxy=network.has_proxy(on.environment)),
-        network.tls_check(looks, ca_bundle="" if ca_bundle == "none" else ca_bundle, environment=on.environment),
+        network.dns_check(probes, by_proxy=network.has_proxy(on.environment)),
+        network.tls_check(probes, ca_bundle=on.settings.ca_bundle, environment=on.environment),
         machine.clock_check(datetime.now(UTC), others),
     ]
 
@@ -79,18 +77,18 @@ def _rows(checks: Sequence[Check]) -> list[tuple[str, str, str]]:
 
 
 def doctor(stack: str, *, as_json: bool) -> bool:
-    """Show what was found; give whether nothing is broken."""
+    """Show what was found; return whether nothing is broken."""
     extra: tuple[Check, ...] = ()
     try:
         on = target(stack)
     except StepFailedError as error:
-        # The passphrase is lost, for instance: that is a finding, not a reason to look at nothing else.
+        # For instance a lost passphrase: that is a finding, and no reason to skip the others.
         extra = (broken("environment", error.problem, *error.fix),)
         on = Target(stack=stack, environment=dict(os.environ))
     checks = (*extra, *diagnose(on))
     bad = [check for check in checks if check.state is CheckState.BROKEN]
     if as_json:
-        print(json.dumps({"stack": stack, "checks": [asdict(check) for check in checks]}, indent=2))
+        terminal.say_json({"stack": stack, "checks": [asdict(check) for check in checks]})
     else:
         terminal.table(f"stack {stack}", ("check", "state", "found"), _rows(checks))
         terminal.say(f"{len(bad)} broken" if bad else "nothing is broken")

@@ -2,89 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import catalogue
+from operations.checks.leftovers import Leftovers, labelled
 from operations.console import terminal
 from operations.console.errors import OperationError
-from operations.engine.protocol import Container, Engine, Network, Volume
+from operations.console.run_log import run_log
+from operations.engine.protocol import Engine
 from operations.stack.target import Target
-from operations.verbs.up import logged
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Leftovers:
-    """What carries a stack's label on the engine."""
-
-    containers: tuple[Container, ...]
-    networks: tuple[Network, ...]
-    volumes: tuple[Volume, ...]
-
-    @property
-    def data(self) -> tuple[Volume, ...]:
-        """Volumes that may hold what cannot be made again: all that are not known to hold something else."""
-        return tuple(volume for volume in self.volumes if not _can_be_made_again(volume))
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether the engine is clean of the stack."""
-        return not (self.containers or self.networks or self.volumes)
-
-    def words(self) -> str:
-        """Name everything."""
-        kinds = {
-            "container": [one.name for one in self.containers],
-            "network": [one.name for one in self.networks],
-            "volume": [one.name for one in self.volumes],
-        }
-        return ", ".join(f"{kind} {name}" for kind, names in kinds.items() for name in names)
-
-
-def _can_be_made_again(volume: Volume) -> bool:
-    service = volume.service or ""
-    return service == catalogue.SCRATCH_SERVICE or service.endswith(catalogue.FILES_SUFFIX)
-
-
-def look(engine: Engine, stack: str) -> Leftovers:
-    """See what carries the stack's label."""
-    return Leftovers(
-        containers=engine.containers(stack), networks=engine.networks(stack), volumes=engine.volumes(stack)
-    )
-
-
-def _shown(line: str) -> None:
-    # Pulumi advises to remove the stack too, which is what happens next.
-    if not line.startswith(("The resources in the stack have been deleted", "If you want to remove the stack")):
-        terminal.say(line)
+_ADVICE = ("The resources in the stack have been deleted", "If you want to remove the stack")
+"""Lines of Pulumi that are not shown: it advises to remove the stack too, which is what happens next."""
 
 
 def remove_readers(engine: Engine, stack: str) -> None:
-    """End `make traces` of this stack: its container would hold the volume."""
+    """End `make traces` of this stack: its container holds the volume."""
     for container in engine.containers():
         if dict(container.labels).get(catalogue.READER_LABEL) == stack:
             engine.remove_container(container.id)
 
 
-def remove(engine: Engine, left: Leftovers, *, data: bool, show: Callable[[str], None]) -> None:
-    """Remove what is left: containers, then networks and volumes; data only when told so."""
+def remove(engine: Engine, left: Leftovers, *, data: bool) -> None:
+    """Remove what is left: containers, then networks and volumes; with `data` also volumes with data."""
     for container in left.containers:
-        show(f"removing container {container.name}")
+        terminal.say(f"removing container {container.name}")
         engine.remove_container(container.id)
     for network in left.networks:
-        show(f"removing network {network.name}")
+        terminal.say(f"removing network {network.name}")
         engine.remove_network(network.id)
     for volume in left.volumes:
         if data or volume not in left.data:
-            show(f"removing volume {volume.name}")
+            terminal.say(f"removing volume {volume.name}")
             engine.remove_volume(volume.name)
 
 
 def refuse_protected(target: Target) -> None:
-    """Stop before a stack that protects its data is destroyed.
+    """Refuse to destroy a stack that protects its data.
 
     Raises:
-        OperationError: with the way.
+        OperationError: with how to remove the protection.
     """
     protected = target.state().protected
     if not protected and not target.is_protected:
@@ -95,7 +50,7 @@ def refuse_protected(target: Target) -> None:
         f"stack {stack} protects its data and is not destroyed{what}",
         where=f"letta:protectData in {target.stack_file.path.name}",
         fix=[
-            "take a backup, and restore it somewhere to see that it is one",
+            "take a backup, and restore it somewhere to see that it is complete",
             f"`pulumi config set protectData false --stack {stack}`, then `make up STACK={stack}`",
             f"then `make down STACK={stack}`",
         ],
@@ -107,8 +62,8 @@ def down(target: Target, *, yes: bool, leftovers: bool) -> None:
 
     Args:
         target: the stack.
-        yes: do not ask.
-        leftovers: remove also what carries the stack's label and is in no state, data included.
+        yes: whether it is confirmed.
+        leftovers: also remove what carries the stack's label and is in no state, data included.
 
     Raises:
         OperationError: when it is protected, declined, fails, or something is left.
@@ -118,39 +73,39 @@ def down(target: Target, *, yes: bool, leftovers: bool) -> None:
     refuse_protected(target)
     exists = target.exists()
     state_is_empty = target.state().is_empty
-    before = look(engine, stack)
-    if not exists and before.is_nothing:
-        terminal.say(f"stack {stack} is not there; nothing to do")
+    before = labelled(engine, stack)
+    if not exists and before.is_empty:
+        terminal.say(f"stack {stack} does not exist; nothing to do")
         return
     if exists:
         if not state_is_empty:
             terminal.confirm(f"Destroy stack {stack} with all its data?", yes=yes)
         remove_readers(engine, stack)
         if not state_is_empty:
-            with logged("destroy", stack) as log:
+            with run_log("destroy", stack) as log:
                 target.pulumi().stream(
-                    "destroy", "--yes", "--skip-preview", "--suppress-permalink=true", show=_shown, log=log
+                    *("destroy", "--yes", "--skip-preview", "--suppress-permalink=true"), omit=_ADVICE, log=log
                 )
         # An empty stack holds nothing but its history; its settings stay in the stack file.
         target.pulumi().answer("stack", "rm", "--yes", "--preserve-config")
-    # What a stack with resources left behind is its own. Without resources it may be another state's.
+    # What is left of a stack that had resources is its own. Of any other it may be another state's.
     _clean_up(target, engine, own=exists and not state_is_empty, yes=yes, leftovers=leftovers)
     terminal.say(f"stack {stack} is gone: no container, network or volume of it is left")
 
 
 def _clean_up(target: Target, engine: Engine, *, own: bool, yes: bool, leftovers: bool) -> None:
-    left = look(engine, target.stack)
-    if left.is_nothing:
+    left = labelled(engine, target.stack)
+    if left.is_empty:
         return
     if leftovers:
-        terminal.confirm(f"Remove what no state knows, data included: {left.words()}?", yes=yes)
+        terminal.confirm(f"Remove what no state knows, data included: {left}?", yes=yes)
         remove_readers(engine, target.stack)
     if leftovers or own:
-        remove(engine, left, data=leftovers, show=terminal.say)
-        left = look(engine, target.stack)
-    if not left.is_nothing:
+        remove(engine, left, data=leftovers)
+        left = labelled(engine, target.stack)
+    if not left.is_empty:
         raise OperationError(
-            f"left on the engine with the stack's label: {left.words()}",
+            f"left on the engine with the stack's label: {left}",
             where=f"stack {target.stack}",
             fix=[
                 "they are in no state that this backend knows: either another backend manages them "

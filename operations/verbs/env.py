@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 
 def exports(wanted: Mapping[str, str], present: Mapping[str, str]) -> str:
-    """Give `export` lines for what a shell with the variables `present` lacks."""
+    """Return `export` lines for what a shell with the variables `present` lacks."""
     differing = {name: value for name, value in sorted(wanted.items()) if present.get(name) != value}
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in differing.items())
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in differing.items())
 
 
 def env(stack: str) -> str:
-    """Give the lines for this shell."""
+    """Return the lines for this shell."""
     from operations.stack.target import tool_environment
 
     return exports(tool_environment(stack), os.environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from operations.stack.target import Target
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """A container of a stack with what a closer look tells."""
+    """A container of a stack with its details."""
 
     service: str
     container: str
@@ -32,7 +31,7 @@ class Service:
 
 
 def service(engine: Engine, container: Container) -> Service | None:
-    """Look at a container; None for what only holds files, or has gone meanwhile."""
+    """Return the details of a container; None for a file bundle, or when it has been removed meanwhile."""
     if container.holds_files_only:
         return None
     inspection = engine.inspect(container.id)
@@ -56,9 +55,9 @@ def service(engine: Engine, container: Container) -> Service | None:
 
 
 def services(engine: Engine, stack: str) -> tuple[Service, ...]:
-    """Look at all containers of a stack."""
+    """Return the details of all containers of a stack."""
     containers = engine.containers(stack)
-    # Each statistic takes the engine a moment; one after the other it would be seconds.
+    # Each statistic takes the engine a moment; one after the other would take seconds.
     with ThreadPoolExecutor(max_workers=8) as pool:
         found = pool.map(lambda container: service(engine, container), containers)
         return tuple(one for one in found if one is not None)
@@ -80,16 +79,14 @@ def _row(one: Service) -> Sequence[str]:
 
 
 def status(target: Target, *, as_json: bool) -> bool:
-    """Show the services; give whether all is well."""
+    """Show the services; return whether all are well."""
     found = services(target.engine(), target.stack)
     well = bool(found) and all(one.is_well for one in found)
     if as_json:
-        print(
-            json.dumps({"stack": target.stack, "well": well, "services": [asdict(one) for one in found]}, indent=2)
-        )
+        terminal.say_json({"stack": target.stack, "well": well, "services": [asdict(one) for one in found]})
         return well
     if not found:
-        terminal.say(f"stack {target.stack} is not up; `make up STACK={target.stack}` brings it up")
+        terminal.say(f"stack {target.stack} is not up; `make up STACK={target.stack}` starts it")
         return False
     columns = ("service", "state", "since", "restarts", "memory", "ports", "container", "image")
     terminal.table(f"stack {target.stack}", columns, [_row(one) for one in found])

@@ -171,7 +171,7 @@ def test_it_creates_clickhouses_tables_delivers_to_them_and_keeps_the_password_s
     assert len(metrics.acknowledged) == COUNT
     assert counted == {"unique": COUNT, "n": COUNT}
     assert "profile clickhouse-dev: ClickHouse's endpoint and password are set" in command.said
-    assert "made ClickHouse's tables" in command.said
+    assert "created ClickHouse's tables" in command.said
     assert mode == 0o600
     assert PASSWORD not in "\n".join(seen)
     assert PASSWORD not in command.said
@@ -231,7 +231,7 @@ def test_an_old_collector_is_not_started_while_clickhouse_is_down(tmp_path: Path
 
     assert code == 1
     assert "error: ClickHouse does not answer" in command.said
-    assert "Collector 0.96.0 does not start then" in command.said
+    assert "Collector 0.96.0 does not start without it" in command.said
 
 
 def test_the_exit_code_is_the_collectors_and_secrets_are_removed_even_when_it_is_killed(tmp_path: Path) -> None:

@@ -245,12 +245,12 @@ def production(
     datadog: Datadog,  # noqa: ARG001
     host_address: str,
 ) -> Deployment:
-    """Give the stack with both, brought up by `make up`, whose last step finds a marked span in ClickHouse."""
+    """The stack with both, deployed with `make up`, whose last step finds its probe span in ClickHouse."""
     with_signoz.set(clickhouseEndpoint=clickhouse.url(host_address), datadogSite=SITE)
     for key in ("clickhousePassword", "datadogApiKey"):
         with_signoz.set_secret(key, KEYS[key])
     up = with_signoz.make("up")
-    assert "a marked span was sent and found" in up.output
+    assert "a probe span was sent and has arrived" in up.output
     return with_signoz
 
 

@@ -1,4 +1,4 @@
-"""The picture of the architecture: drawn from what the program registers, current in the pages that show it."""
+"""The picture of the architecture: drawn from what the program registers."""
 
 from __future__ import annotations
 
@@ -7,25 +7,17 @@ from typing import Any
 
 import pytest
 
+from catalogue import DATA_SERVICE, FILES_SUFFIX, SCRATCH_SERVICE, SERVICE_LABEL
 from development import architecture_docs
-from development.topology import ROOT, Topology, registered, topology
+from development.topology import NETWORK, Topology, registered, topology
+from operations.stack.state import CONTAINER, VOLUME
 
 pytestmark = pytest.mark.unit
-
-CONTAINER = "docker:index/container:Container"
-NETWORK = "docker:index/network:Network"
-VOLUME = "docker:index/volume:Volume"
 
 
 @pytest.fixture(scope="module")
 def program() -> Topology:
-    return topology()
-
-
-@pytest.fixture
-def run_once(program: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let pages be drawn from what the program registered in its one run."""
-    monkeypatch.setattr(architecture_docs, "topology", lambda: program)
+    return topology(registered())
 
 
 def _container(name: str, **inputs: Any) -> tuple[str, str, dict[str, Any]]:
@@ -33,24 +25,11 @@ def _container(name: str, **inputs: Any) -> tuple[str, str, dict[str, Any]]:
 
 
 def _labelled(service: str) -> list[dict[str, str]]:
-    return [{"label": "letta-platform.service", "value": service}]
-
-
-@pytest.mark.usefixtures("run_once")
-def test_the_pages_show_the_program_as_it_is() -> None:
-    stale = [str(page) for page in architecture_docs.stale()]
-    assert not stale, "run `make docs`"
-
-
-@pytest.mark.usefixtures("run_once")
-def test_every_part_is_shown_on_a_page() -> None:
-    text = "".join((ROOT / page).read_text() for page in architecture_docs.PAGES)
-    for part in architecture_docs.parts().values():
-        assert part in text
+    return [{"label": SERVICE_LABEL, "value": service}]
 
 
 def test_the_picture_is_the_same_every_time(program: Topology) -> None:
-    assert architecture_docs.mermaid(program) == architecture_docs.mermaid(topology())
+    assert architecture_docs.mermaid(program) == architecture_docs.mermaid(topology(registered()))
 
 
 def test_the_program_can_be_read_from_any_folder_and_leaves_it(
@@ -61,7 +40,7 @@ def test_the_program_can_be_read_from_any_folder_and_leaves_it(
     assert Path.cwd() == tmp_path
 
 
-def test_the_program_has_the_services_that_people_know(program: Topology) -> None:
+def test_the_program_has_the_known_services_and_jobs(program: Topology) -> None:
     assert {one.name for one in program.services if not one.is_job} == {
         "collector", "nginx", "postgres", "redis", "server",
     }  # fmt: skip
@@ -97,12 +76,12 @@ def test_a_service_is_drawn_in_its_first_network_with_lines_to_the_others() -> N
     assert "    net_app --> outside" not in lines
 
 
-def test_what_never_starts_and_what_only_brings_files_is_not_drawn() -> None:
+def test_containers_that_never_start_and_file_bundles_are_not_drawn() -> None:
     drawn = topology(
         [
             _container("server-secrets", start=False),
-            (VOLUME, "letta-dev-server-secrets", {"labels": _labelled("letta-files")}),
-            (VOLUME, "letta-dev-data", {"labels": _labelled("data")}),
+            (VOLUME, "letta-dev-server-secrets", {"labels": _labelled(f"letta{FILES_SUFFIX}")}),
+            (VOLUME, "letta-dev-data", {"labels": _labelled(DATA_SERVICE)}),
         ]
     )
     assert drawn.services == ()
@@ -112,14 +91,14 @@ def test_what_never_starts_and_what_only_brings_files_is_not_drawn() -> None:
 def test_a_job_without_network_is_drawn_with_the_volumes_it_shares() -> None:
     drawn = topology(
         [
-            (VOLUME, "letta-dev-socket", {"labels": _labelled("scratch")}),
+            (VOLUME, "letta-dev-socket", {"labels": _labelled(SCRATCH_SERVICE)}),
             _container("roles", restart="no", volumes=[{"volumeName": "letta-dev-socket"}]),
         ]
     )
     lines = architecture_docs.mermaid(drawn).splitlines()
-    assert '    svc_roles{{"roles (JOB)"}}' in lines
+    assert '    svc_roles{{"roles (job)"}}' in lines
     assert "    svc_roles -.- vol_socket" in lines
-    assert "| `socket` | made again when lost | roles (JOB) |" in architecture_docs.volumes_table(drawn)
+    assert "| `socket` | recreated when lost | roles (job) |" in architecture_docs.volumes_table(drawn)
 
 
 def _page(content: str) -> str:
@@ -135,14 +114,3 @@ def test_only_what_is_between_the_markers_is_replaced() -> None:
 def test_a_marker_that_is_not_closed_is_an_error() -> None:
     with pytest.raises(ValueError, match="end of picture"):
         architecture_docs.replaced(_page("old\n").partition("<!-- end")[0], {"picture": "new"})
-
-
-@pytest.mark.usefixtures("run_once")
-def test_stale_pages_are_told_and_written(tmp_path: Path) -> None:
-    for page in architecture_docs.PAGES:
-        (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / page).write_text(_page("old\n"))
-    assert not architecture_docs.check(tmp_path)
-    assert architecture_docs.write(tmp_path) == architecture_docs.PAGES
-    assert architecture_docs.check(tmp_path)
-    assert architecture_docs.render() in (tmp_path / "README.md").read_text()

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from settings import SECRET_KEYS, Services, Settings, SettingsError, load, published_ports
+from catalogue import Composition
+from settings import SECRET_KEYS, SettingsError, check, load, published_ports
+from settings.rules import violations
 from settings.schema import fields
 
 pytestmark = pytest.mark.unit
@@ -50,11 +52,11 @@ mangled = st.sampled_from(
 
 
 @unhurried
-@given(values=st.fixed_dictionaries(dict.fromkeys(PORT_KEYS, ports)), services=st.sampled_from(Services))
+@given(values=st.fixed_dictionaries(dict.fromkeys(PORT_KEYS, ports)), services=st.sampled_from(Composition))
 def test_ports_are_accepted_exactly_if_what_runs_has_distinct_ones(
-    values: dict[str, int], services: Services
+    values: dict[str, int], services: Composition
 ) -> None:
-    used = PORT_KEYS[5:] if services is Services.DATA else PORT_KEYS[:5]
+    used = PORT_KEYS[5:] if services is Composition.DATA else PORT_KEYS[:5]
     distinct = len({values[key] for key in used}) == len(used)
     raw = {"services": services.value, **{key: str(port) for key, port in values.items()}}
     if distinct:
@@ -88,8 +90,8 @@ def test_no_error_holds_a_secret(values: dict[str, str], encrypted: set[str], br
     try:
         settings = load(raw, encrypted, stack="dev")
     except SettingsError as error:
-        told = "".join(traceback.format_exception(error)) + repr(error) + repr(error.problems)
-        assert CANARY not in told
+        reported = "".join(traceback.format_exception(error)) + repr(error) + repr(error.problems)
+        assert CANARY not in reported
     else:
         assert CANARY not in repr(settings)
         assert CANARY not in str(settings.model_dump())
@@ -101,8 +103,8 @@ def test_a_secret_that_strays_into_another_key_is_not_repeated(key: str, value: 
     try:
         load({key: value}, (), stack="dev")
     except SettingsError as error:
-        told = "".join(traceback.format_exception(error)) + repr(error.problems)
-        assert CANARY not in told
+        reported = "".join(traceback.format_exception(error)) + repr(error.problems)
+        assert CANARY not in reported
 
 
 anything = st.recursive(
@@ -114,16 +116,13 @@ anything = st.recursive(
 
 @unhurried
 @given(raw=st.dictionaries(st.sampled_from(sorted(fields())), anything, max_size=8), data=st.data())
-def test_any_configuration_gives_settings_or_a_settings_error(raw: dict[str, Any], data: st.DataObject) -> None:
+def test_any_configuration_gives_settings_that_keep_every_rule(raw: dict[str, Any], data: st.DataObject) -> None:
     encrypted = data.draw(st.sets(st.sampled_from(sorted(SECRET_KEYS))))
-    try:
-        settings = load(raw, encrypted, stack="dev")
-    except SettingsError as error:
-        keys = [problem.key for problem in error.problems]
-    else:
-        keys = []
-        assert isinstance(settings, Settings)
-    assert all(key.startswith("letta:") for key in keys)
+    loaded = check(raw, encrypted, stack="dev")
+    assert all(problem.key.startswith("letta:") for problem in loaded.problems)
+    assert list(violations(loaded.settings)) == []
+    if not loaded.problems:
+        assert load(raw, encrypted, stack="dev") == loaded.settings
 
 
 @unhurried

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from operations.checks.ports import Finding, PortState, WantedPort, check, overlap, wanted_ports
+from operations.checks.ports import Finding, PortState, WantedPort, check, overlap
 from operations.engine.protocol import Published
-from operations.stack.checkout import StackFile
-from tests.unit.operations.engine.test_engine import container
+from testbed.fake_engine import container
 
 pytestmark = pytest.mark.unit
 
@@ -37,17 +35,6 @@ def _wanted(port: int, address: str = "127.0.0.1") -> WantedPort:
 def _only(wanted: WantedPort, *containers: object, local: bool = True) -> Finding:
     (finding,) = check("dev", [wanted], containers, local=local)  # type: ignore[arg-type]
     return finding
-
-
-def _file(**config: object) -> StackFile:
-    return StackFile(
-        stack="dev",
-        path=Path("Pulumi.dev.yaml"),
-        config={f"letta:{key}": value for key, value in config.items()},
-        defaults={"apiPort": 8283, "bindAddress": "127.0.0.1"},
-        encryption_salt=None,
-        secrets_provider=None,
-    )
 
 
 def test_a_port_that_nobody_holds_is_free() -> None:
@@ -103,16 +90,6 @@ def test_an_address_of_another_machine_cannot_be_used() -> None:
 
 def test_sockets_of_this_machine_say_nothing_about_an_engine_elsewhere(listener: socket.socket) -> None:
     assert _only(_wanted(_port(listener)), local=False).state is PortState.FREE
-
-
-def test_the_stack_file_changes_the_ports_and_data_services_have_their_own() -> None:
-    assert {one.port for one in wanted_ports(_file(apiPort="9000"))} == {9000, 4317, 4318, 13133, 8888}
-    assert {one.key for one in wanted_ports(_file(services="data"))} == {"postgresPort", "redisPort"}
-
-
-def test_a_port_that_is_no_number_is_left_to_the_check_of_the_settings() -> None:
-    assert {one.port for one in wanted_ports(_file(apiPort="eight"))} >= {8283}
-    assert "apiPort" not in {one.key for one in wanted_ports(_file(apiPort=70000))}
 
 
 def test_addresses_overlap_when_one_of_them_is_every_address() -> None:

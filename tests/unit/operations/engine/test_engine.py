@@ -1,145 +1,26 @@
-"""Facts from a Docker engine: how its answers are read, and which containers are unwell. Holds the fake engine."""
+"""Facts from a Docker engine: how its answers are read, and which containers are unwell."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import catalogue
 from operations.engine.docker_engine import (
+    DockerEngine,
     parse_build_record,
     parse_container,
     parse_facts,
     parse_inspection,
     parse_memory,
 )
-from operations.engine.protocol import (
-    BuildRecord,
-    Container,
-    Engine,
-    EngineFacts,
-    FileStream,
-    Image,
-    Inspection,
-    Network,
-    Published,
-    Volume,
-    trouble,
-    troubled,
-)
+from operations.engine.protocol import Engine, Inspection, Output, Published, trouble, troubled
 from runtime.engine import EngineRuntime
+from testbed.fake_engine import FakeEngine, container, inspection
 
 pytestmark = pytest.mark.unit
-
-
-def container(name: str = "letta-dev-server-1a2b3c4", **changes: object) -> Container:
-    """Give a healthy container of stack dev."""
-    facts: dict[str, object] = {
-        "id": f"id-{name}",
-        "name": name,
-        "image": "letta-platform.invalid/letta:0123456789ab",
-        "image_id": "sha256:0123",
-        "state": "running",
-        "health": "healthy",
-        "status": "Up 2 minutes (healthy)",
-        "stack": "dev",
-        "service": "letta",
-    }
-    return Container(**{**facts, **changes})  # type: ignore[arg-type]
-
-
-def inspection(**changes: object) -> Inspection:
-    """Give a look at a service that runs."""
-    facts: dict[str, object] = {"is_job": False, "exit_code": 0, "restarts": 0, "memory_limit": 0}
-    return Inspection(**{**facts, **changes})  # type: ignore[arg-type]
-
-
-@dataclass
-class Chunks:
-    """A file's content."""
-
-    content: list[bytes] = field(default_factory=list)
-    closed: bool = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.content)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-@dataclass
-class FakeEngine:
-    """Stands in for a Docker engine; what is removed is gone."""
-
-    address: str = "unix:///var/run/docker.sock"
-    is_local: bool = True
-    all_containers: list[Container] = field(default_factory=list)
-    inspections: dict[str, Inspection] = field(default_factory=dict)
-    logs: dict[str, str] = field(default_factory=dict)
-    all_volumes: list[Volume] = field(default_factory=list)
-    all_networks: list[Network] = field(default_factory=list)
-    all_images: list[Image] = field(default_factory=list)
-    records: list[BuildRecord] = field(default_factory=list)
-    files: list[Chunks] = field(default_factory=list)
-
-    def facts(self) -> EngineFacts:
-        raise NotImplementedError
-
-    def containers(self, stack: str | None = None) -> tuple[Container, ...]:
-        return tuple(one for one in self.all_containers if stack in (None, one.stack))
-
-    def inspect(self, container: str) -> Inspection | None:
-        return self.inspections.get(container, inspection())
-
-    def memory_used(self, container: str) -> int | None:  # noqa: ARG002
-        return 100_000_000
-
-    def last_lines(self, container: str, count: int) -> str:
-        return "\n".join(self.logs.get(container, "").splitlines()[-count:])
-
-    def volumes(self, stack: str | None = None) -> tuple[Volume, ...]:
-        return tuple(one for one in self.all_volumes if stack in (None, one.stack))
-
-    def networks(self, stack: str | None = None) -> tuple[Network, ...]:
-        return tuple(one for one in self.all_networks if stack in (None, one.stack))
-
-    def images(self) -> tuple[Image, ...]:
-        return tuple(self.all_images)
-
-    def build_records(self) -> tuple[BuildRecord, ...]:
-        return tuple(self.records)
-
-    def remove_container(self, container: str) -> None:
-        self.all_containers = [one for one in self.all_containers if one.id != container]
-
-    def remove_volume(self, name: str) -> None:
-        self.all_volumes = [one for one in self.all_volumes if one.name != name]
-
-    def remove_network(self, network: str) -> None:
-        self.all_networks = [one for one in self.all_networks if one.id != network]
-
-    def remove_image(self, image: str) -> None:
-        self.all_images = [one for one in self.all_images if one.id != image]
-
-    def prune_build_records(self, ids: Collection[str]) -> int:
-        gained = sum(one.size for one in self.records if one.id in ids)
-        self.records = [one for one in self.records if one.id not in ids]
-        return gained
-
-    def read_file(
-        self,
-        *,
-        image: str,  # noqa: ARG002
-        stack: str,  # noqa: ARG002
-        volume: str,  # noqa: ARG002
-        path: str,  # noqa: ARG002
-        lines: int,  # noqa: ARG002
-        follow: bool,  # noqa: ARG002
-    ) -> FileStream:
-        return self.files.pop(0)
 
 
 def test_the_fake_is_an_engine_to_the_type_checker() -> None:
@@ -227,7 +108,7 @@ def test_what_is_not_restarted_is_a_job(policy: str, is_job: bool) -> None:
         (
             {"state": "restarting", "health": None},
             {"restarts": 7, "exit_code": 2},
-            "restarts over and over (7 times, exit code 2)",
+            "restarts repeatedly (7 times, exit code 2)",
         ),
         (
             {"state": "created", "health": None},
@@ -248,13 +129,13 @@ def test_what_is_not_restarted_is_a_job(policy: str, is_job: bool) -> None:
         "file bundle",
     ],
 )
-def test_what_is_wrong_with_a_container_is_said_in_words(
+def test_what_is_wrong_with_a_container_is_described(
     changes: dict[str, object], look: dict[str, object], expected: str | None
 ) -> None:
     assert trouble(container("a", **changes), inspection(**look)) == expected
 
 
-def test_only_containers_that_do_not_run_are_looked_at_closer() -> None:
+def test_only_containers_that_do_not_run_are_inspected() -> None:
     asked: list[str] = []
 
     class Counting(FakeEngine):
@@ -267,7 +148,60 @@ def test_only_containers_that_do_not_run_are_looked_at_closer() -> None:
     assert asked == ["id-b"]
 
 
-def test_the_labels_looked_for_are_the_labels_that_the_runtime_sets() -> None:
+class FakeApi:
+    """The part of the Docker SDK's client that runs a container once."""
+
+    def __init__(self) -> None:
+        self.created: dict[str, Any] = {}
+        self.calls: list[str] = []
+
+    def create_host_config(self, **options: Any) -> dict[str, Any]:
+        return options
+
+    def create_container(self, image: str, **options: Any) -> dict[str, str]:
+        self.created = {"image": image, **options}
+        return {"Id": "c"}
+
+    def attach(self, container: str, **_: Any) -> Iterator[bytes]:
+        self.calls.append(f"attach {container}")
+        return iter([b"one", b"two"])
+
+    def start(self, container: str) -> None:
+        self.calls.append(f"start {container}")
+
+    def remove_container(self, container: str, **_: Any) -> None:
+        self.calls.append(f"remove {container}")
+
+
+def run_once(api: FakeApi) -> Output:
+    engine = DockerEngine.__new__(DockerEngine)
+    engine._api = api  # type: ignore[assignment]
+    return engine.run_once("image", ("tail", "x"), stack="dev", user=10005, mounts={"letta-dev-traces": "/volume"})
+
+
+def test_a_container_that_runs_once_may_only_read_and_carries_the_label_of_readers() -> None:
+    run_once(api := FakeApi())
+    created, host = api.created, api.created["host_config"]
+    assert (created["image"], created["command"], created["user"]) == ("image", ["tail", "x"], "10005:10005")
+    assert created["labels"] == {catalogue.READER_LABEL: "dev"}
+    assert host["binds"] == {"letta-dev-traces": {"bind": "/volume", "mode": "ro"}}
+    assert (host["network_mode"], host["read_only"], host["cap_drop"]) == ("none", True, ["ALL"])
+
+
+def test_the_output_of_a_container_is_complete_and_the_container_is_removed() -> None:
+    assert list(run_once(api := FakeApi())) == [b"one", b"two"]
+    # Attached before it starts: else the first output would be lost.
+    assert api.calls == ["attach c", "start c", "remove c"]
+
+
+def test_a_container_is_removed_when_its_output_is_closed_early() -> None:
+    output = run_once(api := FakeApi())
+    assert next(iter(output)) == b"one"
+    output.close()
+    assert "remove c" in api.calls
+
+
+def test_the_runtime_sets_the_labels_that_operations_search_for() -> None:
     runtime = EngineRuntime.__new__(EngineRuntime)
     runtime._stack = "dev"
     assert runtime._labels("x-files") == {catalogue.STACK_LABEL: "dev", catalogue.SERVICE_LABEL: "x-files"}

@@ -1,4 +1,4 @@
-"""What a collector on this machine is asked to do by variables, what it says, and what it leaves."""
+"""The options of a collector on this machine, what it reports, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DATADOG = {"DD_SITE": "datadoghq.eu", "DD_API_KEY": SECRET}
 
 def read(environ: dict[str, str], *, profile: str | None = None, production: bool = False) -> CollectorOptions:
     return environment.read(
-        {"HOME": "/home/somebody", **environ},
+        {"HOME": "/home/ada", **environ},
         version=otel.DEFAULT_VERSION,
         profile=profile,
         development=not production,
@@ -60,26 +60,26 @@ def read(environ: dict[str, str], *, profile: str | None = None, production: boo
 def test_variables_choose_the_profile_and_the_secrets_that_it_gets(
     environ: dict[str, str], production: bool, profile: str, secrets: list[str]
 ) -> None:
-    wanted = read(environ, production=production)
+    options = read(environ, production=production)
 
-    assert wanted.choice.profile.name == profile
-    assert sorted(wanted.secret_files) == secrets
+    assert options.choice.profile.name == profile
+    assert sorted(options.secret_files) == secrets
 
 
-def test_a_profile_that_is_named_is_taken() -> None:
+def test_a_profile_can_be_chosen() -> None:
     assert read(CLICKHOUSE, profile="clickhouse").choice.profile.name == "clickhouse"
 
 
 def test_user_database_and_environment_are_taken_from_variables() -> None:
-    wanted = read(
+    options = read(
         {**CLICKHOUSE, "CLICKHOUSE_USERNAME": "u", "CLICKHOUSE_DATABASE": "d", "LETTA_ENVIRONMENT": "laptop"}
     )
 
-    assert wanted.destinations.clickhouse == otel.ClickHouse(
+    assert options.destinations.clickhouse == otel.ClickHouse(
         endpoint="https://clickhouse.example:8443", username="u", database="d"
     )
-    assert wanted.environment == "laptop"
-    assert wanted.letta_folder == Path("/home/somebody/.letta")
+    assert options.environment == "laptop"
+    assert options.letta_folder == Path("/home/ada/.letta")
     assert read({"LETTA_DIR": "/srv/letta"}).letta_folder == Path("/srv/letta")
 
 
@@ -130,7 +130,7 @@ def test_garbage_is_refused_by_the_name_of_its_variable_and_never_repeated(
     ("profile", "problem"),
     [("jaeger", "unknown telemetry profile 'jaeger'"), ("signoz", "profile signoz needs SigNoz")],
 )
-def test_a_profile_that_cannot_be_is_refused(profile: str, problem: str) -> None:
+def test_an_impossible_profile_is_refused(profile: str, problem: str) -> None:
     with pytest.raises(OperationError, match=problem) as error:
         read(CLICKHOUSE, profile=profile)
 
@@ -150,7 +150,7 @@ def said(environ: dict[str, str], *, production: bool = False) -> str:
     return "\n".join(description(read(environ, production=production), layout, otel.DEFAULT_VERSION, "id 1"))
 
 
-def test_profile_reason_limits_addresses_and_destinations_are_said_without_secrets() -> None:
+def test_profile_reason_limits_addresses_and_destinations_are_described_without_secrets() -> None:
     words = said({**CLICKHOUSE, **DATADOG}, production=True)
 
     assert "profile clickhouse-prod: ClickHouse's endpoint and password and Datadog's site and key" in words
@@ -218,7 +218,7 @@ def test_the_device_id_stays_and_another_folder_has_another(state: State, tmp_pa
         assert other.device_id() != state.device_id() == State(state.folder).device_id()
 
 
-def test_a_second_collector_is_kept_from_the_queue_of_the_first(state: State) -> None:
+def test_a_second_collector_does_not_get_the_queue_of_the_first(state: State) -> None:
     other = State(state.folder).held()
     with pytest.raises(OperationError, match="another `collector run` of yours"):
         other.__enter__()
@@ -239,7 +239,7 @@ def layout(**ports: int) -> otel.ListenLayout:
     return otel.ListenLayout(address="127.0.0.1", **ports)  # type: ignore[arg-type]
 
 
-def test_who_holds_a_port_is_said(listener: int) -> None:
+def test_the_process_that_uses_a_port_is_named(listener: int) -> None:
     environ = {"DOCKER_HOST": "unix:///nowhere.sock"}
 
     with pytest.raises(OperationError) as error:
@@ -328,7 +328,7 @@ def test_a_release_that_loses_the_queue_of_a_later_one_is_installed_with_a_warni
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def ensure(*_: object, **__: object) -> Installation:
-        return collector.installation(version, route, detect({}), {"HOME": "/home/somebody"})
+        return collector.installation(version, route, detect({}), {"HOME": "/home/ada"})
 
     monkeypatch.setattr(collector, "ensure", ensure)
     install(version, {})

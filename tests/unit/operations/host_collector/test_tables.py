@@ -45,18 +45,18 @@ def definition(clickhouse: ClickHouse, table: str) -> str:
     return str(row["statement"])
 
 
-def test_the_tables_are_made_once_with_the_retention_that_was_asked_for(clickhouse: ClickHouse) -> None:
-    assert ensure(clickhouse, days=12).startswith(f"made ClickHouse's tables (schema {SCHEMA_VERSION})")
+def test_the_tables_are_created_once_with_the_requested_retention(clickhouse: ClickHouse) -> None:
+    assert ensure(clickhouse, days=12).startswith(f"created ClickHouse's tables (schema {SCHEMA_VERSION})")
     assert set(TABLES) < there(clickhouse)
     assert "toIntervalDay(12)" in definition(clickhouse, "otel_traces")
 
     before = len(clickhouse.requests)
-    assert ensure(clickhouse, days=1) == f"ClickHouse has its tables (schema {SCHEMA_VERSION})"
+    assert ensure(clickhouse, days=1) == f"ClickHouse has all tables (schema {SCHEMA_VERSION})"
     assert len(clickhouse.requests) == before + 2
     assert "toIntervalDay(12)" in definition(clickhouse, "otel_traces")
 
 
-def test_a_table_that_somebody_else_made_keeps_its_retention(clickhouse: ClickHouse) -> None:
+def test_an_existing_table_keeps_its_retention(clickhouse: ClickHouse) -> None:
     ensure(clickhouse, days=300)
     clickhouse.ask("DROP TABLE mine.otel_schema")
     clickhouse.ask("DROP TABLE mine.otel_logs")
@@ -76,7 +76,7 @@ def test_a_wrong_password_is_an_error_that_names_the_variable(clickhouse: ClickH
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.REFUSES])
-def test_a_clickhouse_that_is_away_is_waited_for_by_the_queue(clickhouse: ClickHouse, fault: Fault) -> None:
+def test_tables_are_not_delivered_while_clickhouse_is_unreachable(clickhouse: ClickHouse, fault: Fault) -> None:
     with clickhouse.failing(fault), pytest.raises(tables.UndeliverableError, match="does not answer"):
         ensure(clickhouse)
 
@@ -89,17 +89,17 @@ def test_a_clickhouse_that_is_away_is_waited_for_by_the_queue(clickhouse: ClickH
         (Fault.UNAUTHORIZED, "refuses the user or the password"),
     ],
 )
-def test_what_is_no_clickhouse_is_an_error(clickhouse: ClickHouse, fault: Fault, problem: str) -> None:
+def test_an_answer_that_is_not_clickhouses_is_an_error(clickhouse: ClickHouse, fault: Fault, problem: str) -> None:
     with clickhouse.failing(fault), pytest.raises(OperationError, match=problem):
         ensure(clickhouse)
 
 
-def test_why_tables_cannot_be_made_is_said(clickhouse: ClickHouse) -> None:
+def test_the_reason_why_tables_cannot_be_created_is_reported(clickhouse: ClickHouse) -> None:
     # The engine's user may do everything, so a table of another shape stands in for missing rights.
     clickhouse.ask("CREATE DATABASE mine")
     clickhouse.ask("CREATE TABLE mine.otel_traces (n UInt8) ENGINE = Memory")
 
-    with pytest.raises(tables.UndeliverableError, match=r"does not make the tables: .*Exception"):
+    with pytest.raises(tables.UndeliverableError, match=r"does not create the tables: .*Exception"):
         ensure(clickhouse)
 
 

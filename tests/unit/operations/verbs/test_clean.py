@@ -8,7 +8,7 @@ import pytest
 
 from operations.engine.protocol import BuildRecord, Image
 from operations.verbs.clean import build_commands, clean_engine, clean_folders, our_records, unused_images
-from tests.unit.operations.engine.test_engine import FakeEngine, container
+from testbed.fake_engine import FakeEngine, container
 
 pytestmark = pytest.mark.unit
 

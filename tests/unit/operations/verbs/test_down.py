@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 import catalogue
+from operations.checks.leftovers import labelled
 from operations.console.errors import OperationError
 from operations.engine.protocol import Network, Volume
 from operations.stack.state import CONTAINER
-from operations.verbs.down import down, look, remove_readers
-from tests.unit.operations.engine.test_engine import FakeEngine, container
-from tests.unit.operations.verbs.test_up import FakeTarget, resource, state_of
+from operations.verbs.down import down, remove_readers
+from testbed.fake_engine import FakeEngine, container
+from testbed.fake_target import FakeTarget, resource, state_of
 
 pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("own_folders")]
 
@@ -45,7 +46,7 @@ def test_down_destroys_forgets_and_finds_nothing_left(tmp_path: Path, capsys: py
     assert "is gone" in capsys.readouterr().out
 
 
-def test_down_asks_and_without_a_person_it_does_nothing(tmp_path: Path) -> None:
+def test_down_asks_and_without_a_terminal_it_does_nothing(tmp_path: Path) -> None:
     target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c")), engine=_deployed())
     with pytest.raises(OperationError, match="YES=1"):
         down(target, yes=False, leftovers=False)
@@ -57,7 +58,7 @@ def test_down_asks_and_without_a_person_it_does_nothing(tmp_path: Path) -> None:
     [("config:\n  letta:protectData: true\n", False), ("", True)],
     ids=["setting", "state"],
 )
-def test_a_protected_stack_is_not_destroyed_and_the_way_is_said(
+def test_a_protected_stack_is_not_destroyed_without_removing_the_protection(
     tmp_path: Path, stack_file: str, protect: bool
 ) -> None:
     state = state_of(resource(CONTAINER, "c", protect=protect))
@@ -72,7 +73,7 @@ def test_what_destroy_leaves_is_removed_but_data_is_left_and_named(tmp_path: Pat
     target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c")), engine=engine)
     with pytest.raises(OperationError, match="volume letta-dev-postgres-data") as raised:
         down(target, yes=True, leftovers=False)
-    left = look(engine, "dev")
+    left = labelled(engine, "dev")
     assert (left.containers, left.networks, [one.name for one in left.volumes]) == (
         (),
         (),
@@ -90,22 +91,22 @@ def test_a_volume_of_which_nothing_is_known_counts_as_data(tmp_path: Path) -> No
     assert engine.all_volumes == [unknown]
 
 
-def test_leftovers_of_a_lost_state_are_removed_when_told_so(tmp_path: Path) -> None:
+def test_leftovers_of_a_lost_state_are_removed_on_request(tmp_path: Path) -> None:
     engine = _deployed()
     target = FakeTarget(tmp_path, engine=engine)
     down(target, yes=True, leftovers=True)
-    assert look(engine, "dev").is_nothing
+    assert labelled(engine, "dev").is_empty
     assert [one.name for one in engine.all_containers] == ["other"]
 
 
-def test_what_another_state_may_manage_is_not_touched_unasked(tmp_path: Path) -> None:
+def test_what_another_state_may_manage_is_not_touched(tmp_path: Path) -> None:
     engine = _deployed()
     with pytest.raises(OperationError, match="another backend manages them"):
         down(FakeTarget(tmp_path, engine=engine), yes=True, leftovers=False)
     assert len(engine.all_containers) == 2
 
 
-def test_down_of_a_stack_that_is_not_there_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_down_of_a_stack_that_does_not_exist_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     down(FakeTarget(tmp_path), yes=False, leftovers=False)
     assert "nothing to do" in capsys.readouterr().out
 

@@ -1,0 +1,101 @@
+"""What is refused and cleared before an update."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from operations.checks import result
+from operations.console.errors import OperationError
+from operations.deploy import preflight
+from operations.engine.protocol import Image, Published
+from operations.stack.backend import Lock
+from operations.stack.state import CONTAINER, IMAGE
+from testbed.fake_engine import FakeEngine, container
+from testbed.fake_target import FakeTarget, resource, state_of
+
+pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("own_folders")]
+
+
+def test_everything_broken_is_reported_at_once_with_each_fix() -> None:
+    found = (result.broken("a", "port taken", "stop it"), result.ok("b", "fine"), result.broken("c", "disk full"))
+    with pytest.raises(OperationError) as raised:
+        preflight.refuse_broken(found, "dev")
+    words = str(raised.value)
+    assert "port taken" in words
+    assert "disk full" in words
+    assert "stop it" in words
+    assert "fine" not in words
+
+
+def _lock(pid: int, tmp_path: Path, host: str = "elsewhere") -> Lock:
+    return Lock(path=tmp_path / "lock", pid=pid, host=host, user="ada", since="2026-01-02T03:04:05")
+
+
+def test_a_lock_that_is_held_is_reported_with_its_holder(tmp_path: Path) -> None:
+    with pytest.raises(OperationError, match="process 7 of ada@elsewhere"):
+        preflight.clear_stale_locks([_lock(7, tmp_path)], lambda: None)
+
+
+def test_without_locks_nothing_is_cancelled() -> None:
+    preflight.clear_stale_locks([], lambda: pytest.fail("cancelled"))
+
+
+def test_an_image_that_was_pruned_by_hand_is_refreshed_so_that_it_is_built_again(tmp_path: Path) -> None:
+    state = state_of(
+        resource(IMAGE, "letta", outputs={"name": "x:1"}), resource(IMAGE, "nginx", outputs={"name": "y:1"})
+    )
+    engine = FakeEngine(all_images=[Image(id="i", tags=("x:1",), size=1, ours=True)])
+    target = FakeTarget(tmp_path, state=state, engine=engine)
+    preflight.prepare_stack(target, engine)
+    (asked,) = target.cli.asked
+    assert asked[0] == "refresh"
+    assert [part for part in asked if part.startswith("urn:")] == [f"urn:pulumi:dev::letta::{IMAGE}::nginx"]
+
+
+def test_when_all_is_there_pulumi_is_not_started_at_all(tmp_path: Path) -> None:
+    engine = FakeEngine(all_containers=[container("c")])
+    target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c", id="id-c")), engine=engine)
+    preflight.prepare_stack(target, engine)
+    assert target.cli.asked == []
+    assert len(engine.all_containers) == 1
+
+
+def test_a_stack_that_is_not_known_is_created(tmp_path: Path) -> None:
+    target = FakeTarget(tmp_path)
+    preflight.prepare_stack(target, target.fake_engine)
+    assert target.cli.verbs == ["stack init"]
+
+
+def test_containers_that_an_interrupted_update_left_are_removed(tmp_path: Path) -> None:
+    engine = FakeEngine(
+        all_containers=[container("known"), container("creating"), container("dead", state="exited", health=None)]
+    )
+    state = state_of(resource(CONTAINER, "known", id="id-known"), pending=("creating",))
+    target = FakeTarget(tmp_path, state=state, engine=engine)
+    preflight.prepare_stack(target, engine)
+    assert [one.name for one in engine.all_containers] == ["known"]
+    assert "--clear-pending-creates" in target.cli.asked[0]
+
+
+def test_running_containers_of_another_state_are_refused_and_left_alone(tmp_path: Path) -> None:
+    engine = FakeEngine(all_containers=[container("theirs")])
+    target = FakeTarget(tmp_path, engine=engine)
+    with pytest.raises(OperationError, match="its state does not know: theirs") as raised:
+        preflight.prepare_stack(target, engine)
+    assert "LEFTOVERS=1" in str(raised.value)
+    assert len(engine.all_containers) == 1
+    assert target.cli.asked == []
+
+
+def test_a_port_that_another_stack_holds_is_refused(tmp_path: Path) -> None:
+    other = container("other", stack="test", published=(Published(address="127.0.0.1", port=9000, internal=8080),))
+    engine = FakeEngine(all_containers=[other])
+    data = (
+        "config:\n  letta:services: data\n  letta:apiPort: 9000\n  letta:postgresPort: 15432\n  letta:redisPort: "
+    )
+    with pytest.raises(OperationError, match=r"9000 \(redisPort\) is held by container other"):
+        preflight.check_machine(FakeTarget(tmp_path, stack_file=f"{data}9000\n"), engine, {})
+    # The port of a service that does not run is not wanted.
+    preflight.check_machine(FakeTarget(tmp_path, stack_file=f"{data}16379\n"), engine, {})
