@@ -61,7 +61,7 @@ clean: venv ## Remove tools, .venv, unused images and build cache; never data, n
 ##@ Development
 
 .PHONY: test
-test: venv-dev toolchain lint types test-unit test-preview test-engine ## Run lint, types and all tests, one after another
+test: venv-dev toolchain lint types test-unit test-go test-preview test-engine ## Run lint, types and all tests, one after another
 
 .PHONY: lint
 lint: venv-dev ## Check style and formatting (ruff)
@@ -78,6 +78,11 @@ types: venv-dev ## Check types (mypy, strict)
 test-unit: venv-dev ## Test code, and the program with mocks; needs no engine
 	@echo "==> unit tests"
 	@$(PYTHON) -m pytest -m unit $(IN_PARALLEL) $(PYTEST_ARGS) tests/unit
+
+.PHONY: test-go
+test-go: venv-dev ## Test the collector's Go (gofmt, vet, unit tests)
+	@echo "==> Go tests"
+	@$(PYTHON) -m development test-go
 
 .PHONY: test-preview
 test-preview: venv-dev toolchain ## Test with the real Pulumi CLI on temporary state

@@ -98,10 +98,10 @@ GUARANTEED = (
     Row(name="restarted with other settings", scenario=scenarios.reconfigure),
     Row(name="ClickHouse's password rotated", scenario=scenarios.rotate),
     Row(name="0.96.0, then 0.149.0", scenario=versions.upgrade, version=OLD),
-    Row(name="0.149.0, SIGTERM in an outage, then 0.96.0", scenario=versions.downgrade),
+    Row(name="0.149.0, then 0.96.0, then 0.149.0", scenario=versions.downgrade),
     Row(
-        name="0.149.0, SIGTERM in an outage, then 0.96.0, then 0.149.0 at once",
-        scenario=versions.downgrade_and_upgrade,
+        name="0.149.0, SIGTERM in an outage, refused by 0.96.0, then 0.149.0",
+        scenario=versions.refused_downgrade,
     ),
 )
 CONTROL = (

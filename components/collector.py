@@ -179,7 +179,7 @@ class Collector(pulumi.ComponentResource):
         job = self._job(
             f"{replica}-watch",
             service="collector-watch",
-            command=("watch-delivery", str(self._args.soak_seconds), address),
+            command=("soak", str(self._args.soak_seconds), address),
             networks=(Attachment(network=self._args.networks[0]),),
             # It ends some time after the watch: what came in last may wait for its batch.
             deadline_seconds=self._args.soak_seconds + 60,

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
-from development import dependency_locks, generated_docs
+from development import dependency_locks, generated_docs, go_tests
 from operations.console.errors import OperationError
+from toolchain.errors import StepFailedError
 from toolchain.locations import ROOT
+from toolchain.progress import Progress
 
 app = typer.Typer(
     name="development",
@@ -53,8 +55,14 @@ def refresh_packages() -> None:
     print(f"{path.relative_to(ROOT)} has today's date; the next `make up` builds the images with today's packages")
 
 
+@app.command()
+def test_go() -> None:
+    """Check and test the collector's Go."""
+    go_tests.run(Progress(), os.environ)
+
+
 if __name__ == "__main__":
     try:
         app()
-    except OperationError as error:
+    except (OperationError, StepFailedError) as error:
         sys.exit(f"error: {error}")

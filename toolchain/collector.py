@@ -1,4 +1,4 @@
-"""The OpenTelemetry collector as a program of this machine: its makers' release, or built from the locked modules.
+"""The OpenTelemetry collector as a program of this machine: official release, or built from locked modules.
 
 The release is the contrib distribution, which has everything that our own build has. Our build is what the images
 have, without the rest of contrib.
@@ -21,7 +21,7 @@ from toolchain.progress import Progress
 from toolchain.releases import Release, find, unpack
 from toolchain.versions import Binary
 
-SOURCES = locations.ROOT / "images" / "collector"
+SOURCES = locations.ROOT / "images" / "collector" / "distribution"
 URL = "https://github.com/open-telemetry/opentelemetry-collector-releases/releases/download"
 URL_VARIABLE = "LETTA_COLLECTOR_RELEASES_URL"
 ROUTE_VARIABLE = "LETTA_COLLECTOR_ROUTE"
@@ -30,6 +30,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 # What Python calls Windows, by itself and in the shells that bring a POSIX there.
 _WINDOWS = ("windows", "cygwin", "msys", "mingw")
 _BUILT_FROM = (".go", ".mod", ".sum")
+_TEST = "_test.go"
 _PUBLISHED = "otelcol-contrib"
 _CHECKSUMS = f"opentelemetry-collector-releases_{_PUBLISHED}_checksums.txt"
 _PROGRAM = "otelcol"
@@ -38,7 +39,7 @@ _LONGEST_ANSWER = 30.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """A collector as one of the ways brings it."""
+    """A collector as one of the methods installs it."""
 
     version: str
     method: InstallMethod
@@ -53,9 +54,9 @@ class Installation:
 def installation(
     version: str, method: InstallMethod, machine: Machine, environ: Mapping[str, str]
 ) -> Installation:
-    """Give the place of a collector, there or not; whole is only one that says that it is of this version."""
+    """Return where a collector is or would be; it is complete only if it reports this version."""
     source = SOURCES / version
-    files = [path for path in source.iterdir() if path.suffix in _BUILT_FROM] if method is InstallMethod.GO else []
+    files = _built_from(source) if method is InstallMethod.GO else []
     key = content_key([version, method, machine.system, machine.architecture], files, source)
     entry = Entry(
         locations.cache_home(environ) / f"collector-{version}-{key}",
@@ -65,10 +66,10 @@ def installation(
 
 
 def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, version: str) -> Installation:
-    """Bring the collector of a version unless it is there, and give where it is.
+    """Install the collector of a version unless it is there, and return where it is.
 
     Raises:
-        StepFailedError: when it can be had neither way, or is not for this machine.
+        StepFailedError: when neither method can install it, or it is not for this machine.
     """
     if machine.system.lower().startswith(_WINDOWS):
         raise StepFailedError(
@@ -120,7 +121,7 @@ def find_release(version: str, machine: Machine, environ: Mapping[str, str]) -> 
 
 
 def reported_version(program: Path) -> str | None:
-    """Give the version that a collector says it is; None when it cannot be run, or says none."""
+    """Return the version that a collector reports; None when it cannot be run, or reports none."""
     try:
         done = subprocess.run(
             [program, "--version"],
@@ -137,6 +138,11 @@ def reported_version(program: Path) -> str | None:
         return None
     found = re.search(r"\bversion v?(\d+\.\d+\.\d+)\b", done.stdout)
     return found[1] if found and not done.returncode else None
+
+
+def _built_from(source: Path) -> list[Path]:
+    files = (path for path in source.rglob("*") if path.suffix in _BUILT_FROM)
+    return [path for path in files if not path.name.endswith(_TEST)]
 
 
 def _another_version(program: Path, version: str) -> str | None:

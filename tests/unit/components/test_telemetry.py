@@ -163,7 +163,7 @@ def test_the_second_collector_is_replaced_after_the_first_was_watched(platform: 
     seen = platform("prod", SECRET, **{"letta:collectorWatchSeconds": "90"}, **CLICKHOUSE)
 
     watch = by_name(seen)["letta-prod-collector-watch"]
-    assert watch.value("command")[:2] == ["watch-delivery", "90"]
+    assert watch.value("command")[:2] == ["soak", "90"]
     assert watch.value("command")[2].startswith("http://letta-prod-collector")
     assert watch.value("waitTimeout") > 90
     assert "letta-prod-collector-1-watch" not in by_name(seen)

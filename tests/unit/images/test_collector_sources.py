@@ -13,7 +13,7 @@ from toolchain.locations import ROOT
 
 pytestmark = pytest.mark.unit
 
-SOURCES = ROOT / "images" / "collector"
+SOURCES = ROOT / "images" / "collector" / "distribution"
 SUFFIX = {
     "receivers": "receiver",
     "processors": "processor",
@@ -23,8 +23,8 @@ SUFFIX = {
 }
 
 
-# The check of clients' tokens is for receivers that are published beyond the host. The seed's own files name pprof
-# and zpages, and run with the seed's version as they are.
+# The check of clients' tokens is for receivers that are published beyond the host. Upstream's original
+# configuration names pprof and zpages, and is run unchanged with its own version.
 OTHERS = {
     "0.149.0": {"bearertokenauthextension"},
     "0.96.0": {"bearertokenauthextension", "pprofextension", "zpagesextension"},
@@ -63,4 +63,4 @@ def test_the_modules_are_of_the_version_and_summed(version: str) -> None:
 
 def test_there_are_sources_for_the_versions_that_can_be_chosen_and_the_default_is_built() -> None:
     assert {path.parent.name for path in SOURCES.glob("*/go.mod")} == set(otel.VERSIONS)
-    assert f"ARG COLLECTOR_VERSION={otel.DEFAULT_VERSION}\n" in (SOURCES / "Dockerfile").read_text()
+    assert f"ARG COLLECTOR_VERSION={otel.DEFAULT_VERSION}\n" in (SOURCES.parent / "Dockerfile").read_text()

@@ -148,6 +148,27 @@ def test_each_platform_builds_where_nothing_can_be_downloaded(world: World, plat
     assert "official release not available: http://releases.invalid/v" in world.said
 
 
+@pytest.mark.parametrize(
+    ("changed", "built_again"),
+    [("main.go", True), ("go.sum", True), ("durable/disk.go", True), ("durable/disk_test.go", False)],
+)
+def test_what_is_built_from_changed_sources_is_another_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, built_again: bool
+) -> None:
+    monkeypatch.setattr(collector, "SOURCES", tmp_path)
+    source = tmp_path / VERSION / changed
+    source.parent.mkdir(parents=True)
+
+    def folder() -> Path:
+        return collector.installation(VERSION, InstallMethod.GO, LINUX, {}).entry.folder
+
+    source.write_text("before")
+    before = folder()
+    source.write_text("after")
+
+    assert (folder() != before) is built_again
+
+
 @pytest.mark.parametrize("system", ["Windows", "CYGWIN_NT-10.0", "MSYS_NT-10.0-22631", "MINGW64_NT-10.0"])
 def test_windows_is_refused_with_the_reason_and_a_way_out(world: World, system: str) -> None:
     world.publish()

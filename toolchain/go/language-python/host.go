@@ -31,7 +31,7 @@ type host struct {
 }
 
 func (h *host) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
-	return &pulumirpc.PluginInfo{}, nil // built with the CLI beside it, so it has no version of its own
+	return &pulumirpc.PluginInfo{}, nil // built together with the CLI, so it has no version of its own
 }
 
 func (h *host) About(ctx context.Context, req *pulumirpc.AboutRequest) (*pulumirpc.AboutResponse, error) {
@@ -39,7 +39,7 @@ func (h *host) About(ctx context.Context, req *pulumirpc.AboutRequest) (*pulumir
 	if err != nil {
 		return nil, err
 	}
-	// Asked before each preview and update. toolchain.About would start Python three times, for 0.4 s.
+	// Called before each preview and update. toolchain.About would start Python three times, for 0.4 s.
 	if version := python.venvVersion(); version != "" {
 		return &pulumirpc.AboutResponse{
 			Executable: filepath.Join(python.prefix, "bin", "python"),
@@ -194,7 +194,7 @@ func (h *host) untilStopped(ctx context.Context) (context.Context, context.Cance
 	return ctx, cancel
 }
 
-// configuration gives a stack's configuration in the variables where the Python SDK looks for it.
+// configuration returns a stack's configuration as the variables in which the Python SDK looks for it.
 func configuration(values map[string]string, secretKeys []string) []string {
 	// The SDK reads JSON of exactly these types; a nil map or slice would become `null`.
 	if values == nil {

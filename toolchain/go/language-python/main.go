@@ -3,7 +3,7 @@
 // describes a program; those that generate code are left out.
 //
 // `pulumi` starts it with the engine's address as last argument and reads the port that it listens on from the first line
-// of its standard output. It must lie beside `pulumi` and the script pulumi-language-python-exec.
+// of its standard output. It must be in the same folder as `pulumi` and the script pulumi-language-python-exec.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 )
 
 // runPolicyPack runs a policy pack until ctx ends. The Python library wants the stack's configuration in its environment
-// when it starts, while the engine tells it only after the pack has answered. Between them stands the SDK's proxy: it
+// when it starts, while the engine sends it only after the pack has answered. The SDK's proxy is between them: it
 // answers first, waits for the configuration, and forwards every later call to the real pack.
 func runPolicyPack(
 	ctx context.Context, python *python, pack string, req *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,

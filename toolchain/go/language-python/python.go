@@ -46,7 +46,7 @@ func resolve(info *pulumirpc.ProgramInfo) (toolchain.Toolchain, error) {
 	return toolchain.ResolveToolchain(options)
 }
 
-// findPython gives a project's interpreter; an error tells how to make a virtual environment that is missing.
+// findPython returns a project's interpreter; an error says how to create a virtual environment that is missing.
 func findPython(ctx context.Context, info *pulumirpc.ProgramInfo) (*python, error) {
 	tools, err := resolve(info)
 	if err != nil {
@@ -83,7 +83,7 @@ func (p *python) command(ctx context.Context, arguments ...string) (*exec.Cmd, e
 	return cmd, nil
 }
 
-// venvVersion gives Python's version as the virtual environment's own file tells it; empty outside of one.
+// venvVersion returns Python's version from the virtual environment's own file; empty outside of one.
 func (p *python) venvVersion() string {
 	file, err := os.Open(filepath.Join(p.prefix, "pyvenv.cfg"))
 	if err != nil {
@@ -134,7 +134,7 @@ func (p *python) pulumiPackages(ctx context.Context) ([]*pulumirpc.PackageDepend
 	return packages, nil
 }
 
-// packageFolders gives the folders where installed packages lie, without a start of Python in a virtual environment.
+// packageFolders returns the folders of installed packages, without a start of Python in a virtual environment.
 func (p *python) packageFolders(ctx context.Context) ([]string, error) {
 	if p.venvVersion() != "" {
 		return filepath.Glob(filepath.Join(p.prefix, "lib", "python*", "site-packages"))
@@ -145,7 +145,7 @@ func (p *python) packageFolders(ctx context.Context) ([]string, error) {
 	}
 	output, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("asking Python where packages are: %w", err)
+		return nil, fmt.Errorf("finding the folders of Python's packages: %w", err)
 	}
 	return strings.Split(strings.TrimSpace(string(output)), "\n"), nil
 }

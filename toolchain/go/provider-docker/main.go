@@ -1,8 +1,8 @@
 // Command pulumi-resource-docker serves kreuzwerker's terraform-provider-docker as Pulumi's `docker` plugin, for machines
 // that cannot download Pulumi's own build of it.
 //
-// It gives the bridged resources of pulumi-docker 5.2.0 under the same tokens and property names, so that one state and one
-// Python SDK work with either. It does not give pulumi-docker's native `docker:index/image:Image`: build images with
+// It serves the bridged resources of pulumi-docker 5.2.0 under the same tokens and property names, so that one state and one
+// Python SDK work with either. It does not have pulumi-docker's native `docker:index/image:Image`: build images with
 // `docker.RemoteImage(build=...)`.
 package main
 
@@ -19,7 +19,7 @@ const (
 	version = "5.2.0"
 )
 
-// The real schema is needed by code generators and YAML programs only; a Python program brings its generated SDK.
+// The real schema is needed by code generators and YAML programs only; a Python program has its generated SDK.
 const schema = `{"name": "` + pkg + `", "version": "` + version + `"}`
 
 func main() {
@@ -41,9 +41,9 @@ func info() tfbridge.ProviderInfo {
 		Resources: map[string]*tfbridge.ResourceInfo{
 			"docker_container": {
 				Tok: tfbridge.MakeResource(pkg, module, "Container"),
-				// A container owns its name and its host ports, so a second one cannot start beside it.
+				// A container owns its name and its host ports, so a second one cannot start while it exists.
 				DeleteBeforeReplace: true,
-				// The bridge would make plurals of these two.
+				// The bridge would make the names of these two plural.
 				Fields: map[string]*tfbridge.SchemaInfo{
 					"command":           {Name: "command"},
 					"networks_advanced": {Name: "networksAdvanced"},

@@ -16,7 +16,7 @@ const (
 	version = "4.21.4"
 )
 
-// The real schema is needed by code generators and YAML programs only; a Python program brings its generated SDK.
+// The real schema is needed by code generators and YAML programs only; a Python program has its generated SDK.
 const schema = `{"name": "` + pkg + `", "version": "` + version + `"}`
 
 func main() {

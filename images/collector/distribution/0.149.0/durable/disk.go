@@ -1,4 +1,4 @@
-package main
+package durable
 
 import (
 	"context"
@@ -21,12 +21,12 @@ import (
 
 const mebibyte = 1 << 20
 
-// What is kept back: enough to rewrite the pages of a few large requests, which a queue does whenever it notes something
-// about one of them. Where there is less room than that, it is as much as there is, but for what new files need.
+// How large the reserve is: enough to rewrite the pages of a few large requests, which a queue does whenever it updates
+// what it knows of one of them. A smaller disk is reserved completely, except for what new files need.
 const (
-	mostReserve  = 32 * mebibyte
-	leastReserve = 4 * mebibyte
-	leftForFiles = mebibyte
+	largestReserve  = 32 * mebibyte
+	smallestReserve = 4 * mebibyte
+	leftForFiles    = mebibyte
 )
 
 const (
@@ -34,7 +34,7 @@ const (
 	warningInterval = time.Minute
 )
 
-// disk is what all queues are on, with a file that takes room only to give it away.
+// disk is where all queues are, with a reserve: a file that occupies room only to be removed when that room is needed.
 type disk struct {
 	reserve   string
 	telemetry component.TelemetrySettings
@@ -42,14 +42,29 @@ type disk struct {
 	ending    chan struct{}
 	stopped   chan struct{}
 
-	// full says that there is no room beside the reserve.
+	// available returns how many bytes are free, and occupy makes a file as large as it is told to; tests replace them.
+	available func() int64
+	occupy    func(path string, size int64) error
+
+	// full says that there is no room except for the reserve.
 	full atomic.Bool
-	// kept says that the reserve is there.
-	kept atomic.Bool
-	// mutex is held while the reserve is made or given away; for reading while something is written.
+	// reserved says that the reserve is large enough.
+	reserved atomic.Bool
+	// mutex is held while the reserve is made or removed; for reading while something is written.
 	mutex  sync.RWMutex
 	tried  time.Time
 	warned time.Time
+}
+
+func newDisk(reserve string, telemetry component.TelemetrySettings) *disk {
+	return &disk{
+		reserve:   reserve,
+		telemetry: telemetry,
+		ending:    make(chan struct{}),
+		stopped:   make(chan struct{}),
+		available: func() int64 { return available(filepath.Dir(reserve)) },
+		occupy:    occupy,
+	}
 }
 
 func (d *disk) start() (err error) {
@@ -70,12 +85,11 @@ func (d *disk) start() (err error) {
 	if err != nil {
 		return err
 	}
-	d.ending, d.stopped = make(chan struct{}), make(chan struct{})
 	go d.listen()
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	if d.refill(); !d.kept.Load() {
-		d.filled()
+	if d.fillReserve(); !d.reserved.Load() {
+		d.markFull()
 	}
 	return nil
 }
@@ -88,28 +102,29 @@ func (d *disk) stop() error {
 	return d.metric.Unregister()
 }
 
-// listen learns when the collector is told to end: whoever ends it waits for queues that wait for room.
+// listen waits for the signal that ends the collector: queues that wait for room would delay its end.
 func (d *disk) listen() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	select {
-	case told := <-signals:
+	case received := <-signals:
 		signal.Stop(signals)
 		close(d.ending)
-		// While the collector starts nobody else listens, and it would go on.
-		_ = syscall.Kill(os.Getpid(), told.(syscall.Signal))
+		// Nothing else listens while the collector starts, so without the signal it would go on.
+		_ = syscall.Kill(os.Getpid(), received.(syscall.Signal))
 	case <-d.stopped:
 	}
 }
 
-// keep writes what must not fail, with the reserve if need be, and waits for room if that is not enough.
-func (d *disk) keep(write func() error) error {
+// writeReserved does a write that must not fail: with the room of the reserve if necessary, and if that is not enough, it
+// waits until there is room or the collector ends.
+func (d *disk) writeReserved(write func() error) error {
 	err := d.write(write)
 	for isFull(err) {
 		d.mutex.Lock()
-		d.filled()
-		d.kept.Store(false)
+		d.markFull()
+		d.reserved.Store(false)
 		if err = os.Remove(d.reserve); err != nil && !errors.Is(err, os.ErrNotExist) {
 			d.telemetry.Logger.Error("The reserve of the queues' disk cannot be used", zap.Error(err))
 		}
@@ -133,7 +148,7 @@ func (d *disk) write(write func() error) error {
 	return write()
 }
 
-// hasRoom tells whether there is room beside the reserve, and looks for some when there was none a while ago.
+// hasRoom reports whether there is room in addition to the reserve. On a full disk it looks again once in a while.
 func (d *disk) hasRoom() bool {
 	if !d.full.Load() {
 		return true
@@ -141,7 +156,7 @@ func (d *disk) hasRoom() bool {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if d.full.Load() && time.Since(d.tried) > retryInterval {
-		if d.refill(); d.kept.Load() && d.hasMore() {
+		if d.fillReserve(); d.reserved.Load() && d.hasSpare() {
 			d.full.Store(false)
 		}
 		d.tried = time.Now()
@@ -149,7 +164,7 @@ func (d *disk) hasRoom() bool {
 	return !d.full.Load()
 }
 
-func (d *disk) filled() {
+func (d *disk) markFull() {
 	d.full.Store(true)
 	d.tried = time.Now()
 	if time.Since(d.warned) > warningInterval {
@@ -159,50 +174,50 @@ func (d *disk) filled() {
 	}
 }
 
-// refill keeps back what there is of the disk. It never gives any of it back.
-func (d *disk) refill() {
+// fillReserve makes the reserve as large as the disk allows. It never makes it smaller.
+func (d *disk) fillReserve() {
 	size := int64(0)
 	if found, err := os.Stat(d.reserve); err == nil {
 		size = found.Size()
 	}
-	if more := min(mostReserve-size, d.available()-leftForFiles); more > 0 {
-		err := fill(d.reserve, size+more)
+	if more := min(largestReserve-size, d.available()-leftForFiles); more > 0 {
+		err := d.occupy(d.reserve, size+more)
 		switch {
 		case err == nil:
 			size += more
-		case isFull(err): // less than it was said to be
+		case isFull(err): // there is less than the disk says
 			_ = os.Truncate(d.reserve, size)
 		default: // the queues may be written all the same
 			d.telemetry.Logger.Error("Nothing is kept back of the queues' disk: when it is full, signals are lost",
 				zap.Error(err))
-			size = mostReserve
+			size = largestReserve
 		}
 	}
-	d.kept.Store(size >= leastReserve)
+	d.reserved.Store(size >= smallestReserve)
 }
 
-// hasMore tells whether there is as much room again as is kept back.
-func (d *disk) hasMore() bool {
-	if d.available() < mostReserve+leftForFiles {
+// hasSpare reports whether the size of a reserve is free in addition to the reserve.
+func (d *disk) hasSpare() bool {
+	if d.available() < largestReserve+leftForFiles {
 		return false
 	}
 	probe := d.reserve + ".probe"
-	_ = os.Remove(probe) // of one that was killed
+	_ = os.Remove(probe) // left by a collector that was killed
 	defer func() { _ = os.Remove(probe) }()
-	return !isFull(fill(probe, mostReserve))
+	return !isFull(d.occupy(probe, largestReserve))
 }
 
-// available gives the bytes that the disk says it has, which may be more than it gives.
-func (d *disk) available() int64 {
+// available returns how many bytes a disk says are free; it may give fewer.
+func available(directory string) int64 {
 	var found syscall.Statfs_t
-	if syscall.Statfs(filepath.Dir(d.reserve), &found) != nil {
+	if syscall.Statfs(directory, &found) != nil {
 		return math.MaxInt64
 	}
 	return int64(min(found.Bavail*uint64(found.Bsize), math.MaxInt64))
 }
 
-// fill makes a file as large as it is to be.
-func fill(path string, wanted int64) (err error) {
+// occupy makes a file, or extends it, to a size in bytes.
+func occupy(path string, size int64) (err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -212,10 +227,10 @@ func fill(path string, wanted int64) (err error) {
 	if err != nil {
 		return err
 	}
-	// Not zeros: file systems that compress would keep no room for them.
+	// Not zeros: file systems that compress would occupy no room for them.
 	chunk := make([]byte, mebibyte)
 	random := rand.New(rand.NewSource(time.Now().UnixNano()))
-	for missing := wanted - found.Size(); missing > 0; missing -= mebibyte {
+	for missing := size - found.Size(); missing > 0; missing -= mebibyte {
 		_, _ = random.Read(chunk)
 		if _, err = file.Write(chunk[:min(mebibyte, missing)]); err != nil {
 			return err
@@ -224,7 +239,7 @@ func fill(path string, wanted int64) (err error) {
 	return file.Sync()
 }
 
-// isFull tells a full disk, also where an error was made a text of.
+// isFull recognises a full disk, also when an error was turned into text on the way.
 func isFull(err error) bool {
 	if err == nil {
 		return false

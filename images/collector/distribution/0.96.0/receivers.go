@@ -11,9 +11,9 @@ import (
 
 // startedLast makes receivers that serve several signals start with the last of their pipelines.
 //
-// An OTLP receiver has one server for all signals, which starts with whichever pipeline is started first. Requests
-// for the others reach exporters whose queues are not open yet: that ends the process, or overwrites what the queue
-// remembers of what is in it.
+// An OTLP receiver has one server for all signals, which starts with the first of its pipelines. Requests for the
+// others then reach exporters whose queues are not open yet: that crashes the process, or overwrites what the queue
+// knows of its requests.
 func startedLast(factory receiver.Factory) receiver.Factory {
 	pending := &pending{left: map[component.ID]int{}}
 	return receiver.NewFactory(
@@ -37,7 +37,7 @@ func startedLast(factory receiver.Factory) receiver.Factory {
 	)
 }
 
-// pending counts, for each receiver, the signals whose pipelines are made and not started.
+// pending counts, for each receiver, the signals whose pipelines are created and not started.
 type pending struct {
 	mutex sync.Mutex
 	left  map[component.ID]int
@@ -58,7 +58,7 @@ func (p *pending) add(id component.ID, number int) int {
 	return p.left[id]
 }
 
-// held is one signal's view of a receiver. All of a collector's components are made before the first one starts.
+// held is a receiver as the pipeline of one signal sees it. All components are created before the first one starts.
 type held struct {
 	component.Component
 	id      component.ID
@@ -75,7 +75,7 @@ func (h *held) Start(ctx context.Context, host component.Host) error {
 }
 
 func (h *held) Shutdown(ctx context.Context) error {
-	if !h.begun { // a pipeline that was started before it has failed
+	if !h.begun { // a pipeline that was to start before it has failed
 		h.pending.add(h.id, -1)
 	}
 	return h.Component.Shutdown(ctx)

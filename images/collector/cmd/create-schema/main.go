@@ -1,7 +1,7 @@
-// Command create-schema gives ClickHouse the statements of a file, one after the other, over HTTP.
+// Command create-schema runs the statements of a file in ClickHouse, one after the other, over HTTP.
 //
 // Environment: CLICKHOUSE_ENDPOINT (scheme, host, port), CLICKHOUSE_USERNAME, PATIENCE_SECONDS (how long to wait
-// for a ClickHouse that does not answer). Files below /run/schema: statements.json (a list of texts), password.
+// for a ClickHouse that does not answer). Files below /run/schema: statements.json (a list of strings), password.
 package main
 
 import (
@@ -22,10 +22,10 @@ const (
 	longestText = 600
 )
 
-// What ClickHouse calls what is wrong with user and password.
-var notLetIn = map[string]bool{"192": true, "193": true, "194": true, "516": true}
+// ClickHouse's error codes for a wrong user or password.
+var authenticationFailed = map[string]bool{"192": true, "193": true, "194": true, "516": true}
 
-// refused is an answer that waiting does not change.
+// refused is an error that a retry does not change.
 type refused struct{ reason string }
 
 func (r refused) Error() string { return r.reason }
@@ -51,7 +51,7 @@ func main() {
 		password: read("password"),
 		client: http.Client{
 			Timeout: 30 * time.Second,
-			// A redirection leads to something else, which is not to get the password.
+			// A redirection leads to another server, which must not get the password.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
@@ -65,7 +65,7 @@ func main() {
 }
 
 func (s server) patiently(statement string, deadline time.Time) error {
-	told := false
+	reported := false
 	for {
 		err := s.run(statement)
 		var final refused
@@ -75,9 +75,9 @@ func (s server) patiently(statement string, deadline time.Time) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("ClickHouse does not answer; the next update tries again: %w", err)
 		}
-		if !told {
+		if !reported {
 			fmt.Fprintln(os.Stderr, "create-schema: waiting:", err)
-			told = true
+			reported = true
 		}
 		time.Sleep(interval)
 	}
@@ -106,7 +106,7 @@ func (s server) run(statement string) error {
 	switch {
 	case response.StatusCode == http.StatusOK && code == "":
 		return nil
-	case response.StatusCode == http.StatusUnauthorized || notLetIn[code]:
+	case response.StatusCode == http.StatusUnauthorized || authenticationFailed[code]:
 		return refused{"ClickHouse does not accept user or password (letta:clickhouseUsername, " +
 			"letta:clickhousePassword): " + said}
 	case code == "497":

@@ -1,9 +1,9 @@
-// Command make-certificates makes a certificate for the names that it is given, signed by an authority of its own.
+// Command make-certificates issues a certificate for names, signed by a certificate authority (CA) of its own.
 //
 //	make-certificates FOLDER NAME...
 //
-// The authority (ca.pem, ca-key.pem) is made once and kept, so that whoever trusts it goes on to; the certificate
-// (server.pem, server-key.pem) is new after each run. Others can read what ends in .pem but not in -key.pem.
+// The CA (ca.pem, ca-key.pem) is created once and kept, so that clients that trust it need no change; each run issues a
+// new certificate (server.pem, server-key.pem). Certificates can be read by everyone, keys only by their owner.
 package main
 
 import (
@@ -26,13 +26,13 @@ const (
 	day             = 24 * time.Hour
 	authorityDays   = 3650
 	certificateDays = 400
-	// Clocks of others may be behind.
+	// Clients' clocks may be behind.
 	backdated = time.Hour
 )
 
 func main() {
 	if len(os.Args) < 3 {
-		stop(fmt.Errorf("give a folder and the names of the server"))
+		stop(fmt.Errorf("usage: make-certificates FOLDER NAME..."))
 	}
 	folder, names := os.Args[1], os.Args[2:]
 	authority, err := load(folder)
@@ -48,7 +48,7 @@ func main() {
 	fmt.Printf("make-certificates: a certificate for %v, valid for %d days\n", names, certificateDays)
 }
 
-// load gives the authority that is there, if it outlives what it is to sign.
+// load returns the CA in the folder, if it is valid for longer than what it is to sign.
 func load(folder string) (tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(folder, "ca.pem"), filepath.Join(folder, "ca-key.pem"))
 	if err != nil {
@@ -58,7 +58,7 @@ func load(folder string) (tls.Certificate, error) {
 		return pair, err
 	}
 	if time.Until(pair.Leaf.NotAfter) < certificateDays*day {
-		return pair, fmt.Errorf("the authority ends too soon")
+		return pair, fmt.Errorf("the CA expires too soon")
 	}
 	return pair, nil
 }
@@ -117,7 +117,7 @@ func fresh(name string, days int) *x509.Certificate {
 	}
 }
 
-// write replaces key and certificate, each as a whole: who reads them meanwhile reads one or the other.
+// write replaces key and certificate, each atomically: a reader gets the old or the new file.
 func write(folder, name string, der []byte, key *ecdsa.PrivateKey) error {
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

@@ -1,49 +1,50 @@
 package main
 
 import (
+	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/datadogconnector"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/clickhouseexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/datadogexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/bearertokenauthextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/pprofextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/filterprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/resourceprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/transformprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/filelogreceiver"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/otlpexporter"
-	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	"go.opentelemetry.io/collector/extension"
+	"go.opentelemetry.io/collector/extension/zpagesextension"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/batchprocessor"
 	"go.opentelemetry.io/collector/processor/memorylimiterprocessor"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
-	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
+
+	"letta-platform.invalid/collector/distribution/downgrade"
 )
 
 // components lists what a configuration may name.
 func components() (otelcol.Factories, error) {
 	var err error
-	factories := otelcol.Factories{Telemetry: otelconftelemetry.NewFactory()}
+	var factories otelcol.Factories
 
-	factories.Receivers, err = otelcol.MakeFactoryMap[receiver.Factory](
+	factories.Receivers, err = receiver.MakeFactoryMap(
 		otlpreceiver.NewFactory(),
 		filelogreceiver.NewFactory(),
 	)
 	if err != nil {
 		return otelcol.Factories{}, err
 	}
-	otlp := component.MustNewType("otlp")
+	otlp := component.Type("otlp")
 	factories.Receivers[otlp] = startedLast(factories.Receivers[otlp])
-	for _, name := range []string{"file_log", "filelog"} { // now and before
-		logFiles := component.MustNewType(name)
-		factories.Receivers[logFiles] = readAgain{factories.Receivers[logFiles]}
-	}
 
-	factories.Processors, err = otelcol.MakeFactoryMap[processor.Factory](
+	factories.Processors, err = processor.MakeFactoryMap(
 		memorylimiterprocessor.NewFactory(),
 		batchprocessor.NewFactory(),
 		resourceprocessor.NewFactory(),
@@ -54,29 +55,35 @@ func components() (otelcol.Factories, error) {
 		return otelcol.Factories{}, err
 	}
 
-	factories.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](
+	factories.Exporters, err = exporter.MakeFactoryMap(
 		otlpexporter.NewFactory(),
-		otlphttpexporter.NewFactory(),
 		fileexporter.NewFactory(),
 		clickhouseexporter.NewFactory(),
+		datadogexporter.NewFactory(),
 	)
 	if err != nil {
 		return otelcol.Factories{}, err
 	}
 
-	for name, factory := range factories.Exporters {
-		factories.Exporters[name] = refusing{factory}
+	factories.Connectors, err = connector.MakeFactoryMap(
+		datadogconnector.NewFactory(),
+	)
+	if err != nil {
+		return otelcol.Factories{}, err
 	}
 
-	factories.Extensions, err = otelcol.MakeFactoryMap[extension.Factory](
+	factories.Extensions, err = extension.MakeFactoryMap(
 		healthcheckextension.NewFactory(),
 		filestorage.NewFactory(),
 		bearertokenauthextension.NewFactory(),
+		// No profile uses them, but upstream's original configuration does, which benchmarks run unchanged.
+		pprofextension.NewFactory(),
+		zpagesextension.NewFactory(),
 	)
 	if err != nil {
 		return otelcol.Factories{}, err
 	}
-	storage := component.MustNewType("file_storage")
-	factories.Extensions[storage] = lossless(factories.Extensions[storage])
+	storage := component.Type("file_storage")
+	factories.Extensions[storage] = downgrade.Queues(factories.Extensions[storage])
 	return factories, nil
 }

@@ -1,4 +1,4 @@
-module letta-platform.invalid/collector
+module letta-platform.invalid/collector/distribution
 
 go 1.21
 

@@ -1,7 +1,7 @@
-// Command watch-delivery looks at a collector's own metrics for a while, and fails when it loses signals or
-// delivers none of what it takes: then the next collector must not be replaced.
+// Command soak watches a collector's own metrics for a while, and fails when the collector loses signals or delivers
+// none of those it accepts: then the next collector must not be replaced.
 //
-//	watch-delivery SECONDS http://collector:8888/metrics
+//	soak SECONDS http://collector:8888/metrics
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 
 const (
 	interval = time.Second
-	// What came in last may wait for its batch when the time is over.
+	// What came in last may still wait for its batch when the time is over.
 	grace = 20 * time.Second
 )
 
@@ -28,12 +28,12 @@ var (
 	words  = map[string]string{"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
 )
 
-// counters hold what a collector says of itself: name, then exporter (empty where it names none), then number.
+// counters are a collector's metrics: name, then exporter (empty where it names none), then number.
 type counters map[string]map[string]float64
 
 func main() {
 	if len(os.Args) != 3 {
-		stop("give seconds and the address of the metrics")
+		stop("usage: soak SECONDS METRICS_URL")
 	}
 	seconds, err := strconv.Atoi(os.Args[1])
 	if err != nil {
@@ -45,7 +45,7 @@ func main() {
 	for {
 		now, err := scrape(&client, os.Args[2])
 		if err != nil {
-			// One scrape may fall into a pause; a collector that ends is missed again and again.
+			// One scrape may fall into a pause; with a collector that has ended all fail.
 			if missed++; missed > 5 {
 				stop(fmt.Sprintf("the collector's metrics cannot be read: %v", err))
 			}
@@ -68,7 +68,7 @@ func main() {
 	}
 }
 
-// losses names what could not be kept.
+// losses describes a loss, or returns an empty text.
 func losses(now counters) string {
 	if now["queue_disk_full"][""] > 0 {
 		return "the disk of the queues is full, and signals are refused"
@@ -83,7 +83,7 @@ func losses(now counters) string {
 	return ""
 }
 
-// undelivered names an exporter that has work and has done none of it.
+// undelivered describes an exporter that has work and has done none of it, or returns an empty text.
 func undelivered(now counters) string {
 	for signal, unit := range words {
 		for exporter, waiting := range now["exporter_queue_size/"+signal] {
@@ -97,21 +97,21 @@ func undelivered(now counters) string {
 }
 
 func report(now counters) {
-	said := false
+	reported := false
 	for _, unit := range words {
-		taken := 0.0
+		accepted := 0.0
 		for _, number := range now["receiver_accepted_"+unit] {
-			taken += number
+			accepted += number
 		}
 		for exporter, sent := range now["exporter_sent_"+unit] {
-			if taken > 0 {
-				fmt.Printf("watch-delivery: %.0f %s taken, %.0f sent by %s\n", taken, plain(unit), sent, exporter)
-				said = true
+			if accepted > 0 {
+				fmt.Printf("soak: %.0f %s accepted, %.0f sent by %s\n", accepted, plain(unit), sent, exporter)
+				reported = true
 			}
 		}
 	}
-	if !said {
-		fmt.Println("watch-delivery: nothing came in, so that no delivery could be seen")
+	if !reported {
+		fmt.Println("soak: nothing came in, so that no delivery could be seen")
 	}
 }
 
@@ -159,6 +159,6 @@ func parse(text io.Reader) (counters, error) {
 }
 
 func stop(reason string) {
-	fmt.Fprintln(os.Stderr, "watch-delivery:", reason)
+	fmt.Fprintln(os.Stderr, "soak:", reason)
 	os.Exit(1)
 }

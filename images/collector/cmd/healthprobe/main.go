@@ -1,5 +1,5 @@
-// Command healthprobe asks the collector's health endpoint and ends with 0 when the answer is 200. The image has no
-// shell and no other program that could.
+// Command healthprobe requests the collector's health endpoint and ends with 0 when the answer is 200. The image has no
+// shell and no other program that could do it.
 package main
 
 import (
@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-const usual = "http://127.0.0.1:13133/"
+const defaultURL = "http://127.0.0.1:13133/"
 
 func main() {
-	url := usual
+	url := defaultURL
 	if given := os.Getenv("HEALTHPROBE_URL"); given != "" {
 		url = given
 	}

@@ -1,4 +1,4 @@
-package main
+package durable
 
 import (
 	"context"
@@ -11,31 +11,36 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// refusing makes an exporter with a queue refuse what comes in before the queue sees it, while there is no room.
+// Exporter wraps an exporter so that it refuses requests while its queue, if it is in Storage, has no room.
 //
-// What a queue cannot write it counts all the same, until it is empty: it would take itself for full.
+// It refuses them before the queue sees them, because the queue counts even what it could not write, until it is empty,
+// and would believe that it is full.
+func Exporter(factory exporter.Factory) exporter.Factory {
+	return refusing{factory}
+}
+
 type refusing struct {
 	exporter.Factory
 }
 
 func (f refusing) CreateTraces(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Traces, error) {
 	made, err := f.Factory.CreateTraces(ctx, set, config)
-	return &traces{Traces: made, place: place{name: queueName{set.ID, "traces"}}}, err
+	return &traces{Traces: made, admission: admission{id: queueID{set.ID, "traces"}}}, err
 }
 
 func (f refusing) CreateMetrics(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Metrics, error) {
 	made, err := f.Factory.CreateMetrics(ctx, set, config)
-	return &metrics{Metrics: made, place: place{name: queueName{set.ID, "metrics"}}}, err
+	return &metrics{Metrics: made, admission: admission{id: queueID{set.ID, "metrics"}}}, err
 }
 
 func (f refusing) CreateLogs(ctx context.Context, set exporter.Settings, config component.Config) (exporter.Logs, error) {
 	made, err := f.Factory.CreateLogs(ctx, set, config)
-	return &logs{Logs: made, place: place{name: queueName{set.ID, "logs"}}}, err
+	return &logs{Logs: made, admission: admission{id: queueID{set.ID, "logs"}}}, err
 }
 
 type traces struct {
 	exporter.Traces
-	place
+	admission
 }
 
 func (t *traces) Start(ctx context.Context, host component.Host) error {
@@ -55,7 +60,7 @@ func (t *traces) ConsumeTraces(ctx context.Context, signals ptrace.Traces) error
 
 type metrics struct {
 	exporter.Metrics
-	place
+	admission
 }
 
 func (m *metrics) Start(ctx context.Context, host component.Host) error {
@@ -75,7 +80,7 @@ func (m *metrics) ConsumeMetrics(ctx context.Context, signals pmetric.Metrics) e
 
 type logs struct {
 	exporter.Logs
-	place
+	admission
 }
 
 func (l *logs) Start(ctx context.Context, host component.Host) error {
@@ -93,24 +98,25 @@ func (l *logs) ConsumeLogs(ctx context.Context, signals plog.Logs) error {
 	return l.Logs.ConsumeLogs(ctx, signals)
 }
 
-// place is where an exporter keeps its queue of a signal.
-type place struct {
-	name  queueName
-	queue *queue
+// admission decides whether an exporter takes a request of one signal.
+type admission struct {
+	id    queueID
+	queue *queue // nil when the exporter has no queue in Storage
 }
 
-func (p *place) find(host component.Host) {
+// find looks for the queue, which the exporter has opened when it was started.
+func (a *admission) find(host component.Host) {
 	for _, extension := range host.GetExtensions() {
-		if found, ok := extension.(*queues); ok {
-			if opened, ok := found.opened.Load(p.name); ok {
-				p.queue = opened.(*queue)
+		if found, ok := extension.(*durableStorage); ok {
+			if opened, ok := found.queues.Load(a.id); ok {
+				a.queue = opened.(*queue)
 			}
 		}
 	}
 }
 
-func (p *place) check() error {
-	if p.queue == nil || p.queue.hasRoom() {
+func (a *admission) check() error {
+	if a.queue == nil || a.queue.hasRoom() {
 		return nil
 	}
 	return syscall.ENOSPC

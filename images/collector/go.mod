@@ -1,0 +1,3 @@
+module letta-platform.invalid/collector
+
+go 1.26
