@@ -1,4 +1,4 @@
-"""From nothing to healthy: `pulumi up` against Docker Compose with the same images and health checks."""
+"""From nothing to healthy: `pulumi up` compared with Docker Compose, with the same images and health checks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.platform import COMPOSE_PROJECT_LABEL, Platform
 from benchmarks.report import Table
 from benchmarks.samples import Samples, against
 from benchmarks.timeline import Span, Step
-from testbed.deployment import STACK_LABEL
+from catalogue import STACK_LABEL
 
 TARGET = "<= 1.2x"
 _ORDER = (*compose_project.SERVICES, "collector", "route")
@@ -32,21 +32,21 @@ class Run:
     seconds: float
     milestones: Mapping[str, Milestones]
     path: tuple[Step, ...] = ()
-    """The critical path, of ours only."""
+    """The critical path; of ours only."""
     finished: float = 0.0
-    """When the last resource was done, of ours only."""
+    """When the last resource was done; of ours only."""
 
 
 def measure(platform: Platform, rounds: int) -> list[Table]:
-    """Start both in turn, each from empty volumes, with nothing of the other there."""
+    """Start both in turn, each from empty volumes while the other does not exist."""
     compose = compose_tool.find(platform.progress)
-    stack = platform.up()  # builds the images, and says what Compose is to run
+    stack = platform.up()  # builds the images, and shows what Compose has to run
     containers = {
         service: stack.containers(service, everything=True)[0].attrs for service in compose_project.SERVICES
     }
     folder = platform.folder / "compose"
     folder.mkdir(mode=0o700, exist_ok=True)
-    compose_project.write_files(folder, password="0123456789abcdef" * 2)  # guards nothing
+    compose_project.write_files(folder, password="0123456789abcdef" * 2)  # protects nothing
     document = compose_project.project(stack.stack, containers, folder)
     (folder / "compose.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     platform.down()
@@ -54,7 +54,7 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
     theirs: list[Run] = []
     for number in range(1, rounds + 1):
         with platform.progress.step(f"from nothing to healthy, round {number} of {rounds}"):
-            # Who comes first changes from round to round.
+            # The other one is first in each round.
             for is_ours in (True, False) if number % 2 else (False, True):
                 run = _ours(platform) if is_ours else _theirs(platform, compose, folder)
                 (ours if is_ours else theirs).append(run)
@@ -63,7 +63,7 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
 
 
 def tables(version: str, ours: list[Run], theirs: list[Run]) -> list[Table]:
-    """Write what the runs of both are: as a whole, container by container, and where our time goes."""
+    """Return the tables: the totals, each container, and where our time goes."""
     return [_totals(version, ours, theirs), _side_by_side(ours, theirs), _breakdown(ours)]
 
 
@@ -114,11 +114,12 @@ def _totals(version: str, ours: list[Run], theirs: list[Run]) -> Table:
             ("`pulumi up`", *our_seconds.shown(), *against(our_seconds, their_seconds, TARGET)),
         ),
         notes=(
-            f"{len(ours)} interleaved rounds from empty volumes, images there in both cases.",
-            "Both: Postgres, roles, Redis, migration, server, nginx; images, health checks, limits, hardening.",
-            "Only ours starts a collector, checks that nginx has the route, cuts networks into tiers, and fills"
-            " volumes with secrets (Compose: one network, mounted files). Only ours starts the server beside the"
-            " migration.",
+            f"{len(ours)} interleaved rounds from empty volumes, with the images already built.",
+            "Both have Postgres, roles, Redis, migration, server and nginx, with the same images, health checks,"
+            " limits and hardening.",
+            "Only ours starts a collector, checks that nginx has the route, separates networks into tiers, and"
+            " fills volumes with secrets (Compose: one network, mounted files). Only ours starts the server at the"
+            " same time as the migration.",
         ),
     )
 
@@ -137,7 +138,8 @@ def _side_by_side(ours: list[Run], theirs: list[Run]) -> Table:
         columns=("container", "ours: created", "started", "ready", "Compose: created", "started", "ready"),
         rows=tuple((service, *times(ours, service), *times(theirs, service)) for service in services),
         notes=(
-            "Seconds since the command was started, medians, told by the engine. Ready: first healthy, or done.",
+            "Medians of seconds since the command was started, from the engine's events. Ready: first healthy, or"
+            " done.",
         ),
     )
 
@@ -147,27 +149,27 @@ def _median(values: list[float]) -> str:
 
 
 def _breakdown(ours: list[Run]) -> Table:
-    """Show the critical path of the run in the middle; what is short is taken together."""
+    """Return the critical path of the median run; short steps are added up."""
     run = sorted(ours, key=lambda one: one.seconds)[(len(ours) - 1) // 2]
     rows: list[tuple[str, ...]] = []
     small = 0.0
     for number, step in enumerate(run.path):
         if number == 0:
-            rows.append(("(until the first of them: Pulumi and the program start)", _span(0.0, step.span.start)))
+            rows.append(("(before the first step: Pulumi and the program start)", _span(0.0, step.span.start)))
         elif step.waited > _SHORT_STEP_SECONDS:
             rows.append(("(between two steps)", _span(step.span.start - step.waited, step.span.start)))
         if step.span.seconds > _SHORT_STEP_SECONDS:
             rows.append((timeline.label(step.urn), _span(step.span.start, step.span.end)))
         else:
             small += step.span.seconds
-    rows.append(("(after the last of them: Pulumi ends)", _span(run.finished, run.seconds)))
+    rows.append(("(after the last step: Pulumi exits)", _span(run.finished, run.seconds)))
     if small:
         rows.append((f"(steps shorter than {_SHORT_STEP_SECONDS} s, together)", f"{small:.1f}"))
     return Table(
         title="Where the time of `pulumi up` goes: its critical path",
         columns=("step", "seconds"),
         rows=tuple(rows),
-        notes=("Each step began when the one above it, the last that it needed, had ended.",),
+        notes=("Each step began when the one above it ended: the last of those that it depends on.",),
     )
 
 

@@ -13,8 +13,13 @@ from typing import Annotated
 import typer
 
 from benchmarks import cold, footprint, losses, machine, noop, processes, report, start, telemetry, throughput
+from benchmarks.load import LoadError
 from benchmarks.platform import Platform, prepared
+from benchmarks.processes import CommandFailedError
 from benchmarks.report import Table
+from benchmarks.server_copies import NotHealthyError
+from testbed.deployment import CommandError
+from toolchain.errors import StepFailedError
 from toolchain.locations import ROOT
 from toolchain.progress import Progress
 
@@ -43,7 +48,7 @@ class _Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Alone:
+class _WithoutStack:
     """A measurement without a stack."""
 
     title: str
@@ -52,15 +57,15 @@ class _Alone:
     page: Path
 
 
-# The last one with a stack destroys what the others share.
-_SECTIONS: dict[Section, _Measurement | _Alone] = {
+# The last one with a stack destroys the stack that they share.
+_SECTIONS: dict[Section, _Measurement | _WithoutStack] = {
     Section.FOOTPRINT: _Measurement("Footprint", footprint.measure, 3),
     Section.START: _Measurement("Start of the server", start.measure, 5),
     Section.NOOP: _Measurement("Updates without a change", noop.measure, 7),
     Section.THROUGHPUT: _Measurement("Throughput", throughput.measure, 5),
     Section.COMPOSE: _Measurement("Against Docker Compose", cold.measure, 5),
-    Section.TELEMETRY: _Alone("Telemetry", telemetry.measure, 3, PAGE),
-    Section.LOSSES: _Alone("Losses", losses.measure, 1, LOSSES_PAGE),
+    Section.TELEMETRY: _WithoutStack("Telemetry", telemetry.measure, 3, PAGE),
+    Section.LOSSES: _WithoutStack("Losses", losses.measure, 1, LOSSES_PAGE),
 }
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -68,21 +73,22 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 @app.command()
 def benchmarks(
-    sections: Annotated[
-        list[Section] | None, typer.Argument(help="What to measure; everything when left out.")
-    ] = None,
+    sections: Annotated[list[Section] | None, typer.Argument(help="What to measure; default: everything.")] = None,
     rounds: Annotated[
         int | None,
-        typer.Option(min=1, help="How often to measure each thing; 1 to 7, by section, when left out."),
+        typer.Option(min=1, help="How often to measure; default: 1 to 7, depending on the section."),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Put the tables into their pages in docs/, with this machine's facts.")
+        bool,
+        typer.Option(
+            "--write", help="Write the tables to their pages in docs/, with a description of this machine."
+        ),
     ] = False,
 ) -> None:
     """Measure the platform on this machine, in a stack of its own, and print medians, spread and ratios.
 
-    All sections together take about an hour on two processors, a half of it for losses, which needs no stack. A
-    machine that does other work at the same time makes noise.
+    All sections take about an hour on two processors, half of it for losses, which need no stack. Other work on
+    the machine makes the numbers noisy.
     """
     import docker
 
@@ -93,7 +99,7 @@ def benchmarks(
         platform: Platform | None = None
         for section in wanted:
             one = _SECTIONS[section]
-            if isinstance(one, _Alone):
+            if isinstance(one, _WithoutStack):
                 tables = one.measure(progress, rounds or one.rounds)
             else:
                 platform = platform or held.enter_context(prepared(progress, engine))
@@ -104,8 +110,8 @@ def benchmarks(
                 _write(one, where, tables)
 
 
-def _write(one: _Measurement | _Alone, where: str, tables: list[Table]) -> None:
-    """Put a section into its page at once: a later section's failure must not cost this one's numbers."""
+def _write(one: _Measurement | _WithoutStack, where: str, tables: list[Table]) -> None:
+    """Write a section to its page at once, so that a later section's failure does not discard its numbers."""
     order = [other.title for other in _SECTIONS.values() if other.page == one.page]
     page = one.page.read_text(encoding="utf-8")
     written = report.section(one.title, where, tables)
@@ -113,15 +119,12 @@ def _write(one: _Measurement | _Alone, where: str, tables: list[Table]) -> None:
 
 
 def main() -> None:
-    """Run; errors that a person can act on are shown without a traceback."""
+    """Run the command; errors that the user can act on are shown without a traceback."""
     try:
         with processes.ended_by_signals():
             app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:
-        expected = {"CommandFailedError", "NotHealthyError", "LoadError", "StepFailedError"}
-        if type(error).__name__ not in expected:
-            raise
+    except (CommandError, CommandFailedError, NotHealthyError, LoadError, StepFailedError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(1)

@@ -1,8 +1,8 @@
-"""The same services as a Compose project, as somebody who knows Compose would write it.
+"""The same services as an idiomatic Compose project.
 
-Images, commands, health checks, limits and hardening are those of our containers, read from the engine. What
-differs is what Compose does in its own way: one network, secrets and configuration as mounted files, one-shot
-services that others wait for to complete, and a route file that names the server's alias.
+Images, commands, health checks, limits and hardening are those of our containers, read from the engine. The
+differences are what Compose does in its own way: one network, secrets and configuration as mounted files, one-shot
+services whose completion others wait for, and a route file that names the server's alias.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from catalogue import SERVICE_LABEL
 from components import nginx
-from testbed.deployment import SERVICE_LABEL
 
 SERVICES = ("postgres", "roles", "redis", "migration", "letta", "nginx")
 _JOBS = ("roles", "migration")
@@ -34,12 +34,12 @@ _SECRETS = {
     "letta": ("LETTA_PG_URI", "LETTA_ENCRYPTION_KEY", "LETTA_SERVER_PASSWORD"),
 }
 _CONFIGS = {"nginx": {"nginx.conf": f"{nginx.CONFIG}/nginx.conf", "servers": f"{nginx.ROUTE}/servers"}}
-# There is no collector in the project, and exporting into the void is work.
+# The project has no collector, and exporting to nothing would cost time.
 _TELEMETRY = "LETTA_OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 def write_files(folder: Path, password: str) -> None:
-    """Write the secrets and the configuration that the project mounts. `password` serves for all of them."""
+    """Write the secrets and the configuration that the project mounts; all secrets are `password`."""
     contents = {
         "LETTA_A_PASSWORD": password,
         "LETTA_B_PASSWORD": password,
@@ -52,17 +52,17 @@ def write_files(folder: Path, password: str) -> None:
     for name, content in contents.items():
         path = folder / name
         path.write_text(content)
-        # Read by the services' users, who are not this one; the folder around them is private.
+        # Read by the services' users; the folder itself is private.
         path.chmod(0o444)
 
 
 def project(name: str, containers: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, Any]:
-    """Write the project as a document for `compose -f`.
+    """Return the project as a document for `compose --file`.
 
     Args:
-        name: of the project.
-        containers: what the engine says of our containers, by service.
-        folder: where `write_files` has written.
+        name: the project's name.
+        containers: our containers as the engine describes them, by service.
+        folder: the folder of `write_files`.
     """
     secrets = sorted({secret for one in _SECRETS.values() for secret in one})
     configs = sorted({config for one in _CONFIGS.values() for config in one})
@@ -106,8 +106,8 @@ def _service(service: str, inspected: Mapping[str, Any]) -> dict[str, Any]:
     }
     command = list(config["Cmd"] or ())
     if is_job:
-        # Without our wrapper, which stays for a while so that a health check can see the success: Compose sees
-        # the exit code.
+        # Without our wrapper, which keeps running for a while so that a health check can see the success: Compose
+        # sees the exit code.
         written |= {"entrypoint": command, "command": [], "restart": "no"}
     else:
         written |= {
@@ -129,7 +129,7 @@ def _environment(service: str, entries: Any) -> dict[str, str]:
     pairs = dict(entry.split("=", 1) for entry in entries)
     if service == "letta":
         pairs.pop(_TELEMETRY, None)
-    # A dollar would be taken for a variable.
+    # Compose would expand a dollar sign as a variable.
     return {key: value.replace("$", "$$") for key, value in sorted(pairs.items())}
 
 

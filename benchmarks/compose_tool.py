@@ -1,4 +1,4 @@
-"""Docker Compose v2: the machine's, else built from its Go module into the cache of the toolchain."""
+"""Docker Compose v2: the machine's, or one that is built from its Go module into the toolchain's cache."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MODULE = "github.com/docker/compose/v2"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compose:
-    """How Compose is called, and which version answers."""
+    """The command of Compose, and its version."""
 
     command: tuple[str, ...]
     version: str
 
 
 def find(progress: Progress) -> Compose:
-    """Give Compose v2, building it when the machine has none.
+    """Return Compose v2, built first when the machine has none.
 
     Raises:
         toolchain.errors.StepFailedError: when it cannot be built.
@@ -37,21 +37,21 @@ def find(progress: Progress) -> Compose:
         if version:
             return Compose(command=command, version=version)
     wanted = pinned((SOURCE / "go.mod").read_text())
-    progress.say(f"no Docker Compose v2 here: using {wanted} from its Go module")
+    progress.say(f"this machine has no Docker Compose v2: using {wanted} from its Go module")
     files = [SOURCE / "go.mod", SOURCE / "go.sum"]
     key = content_key(["compose", platform.system(), platform.machine()], files, SOURCE)
     entry = Entry(locations.cache_home() / f"compose-{key}")
     if not entry.is_complete:
-        with progress.step("building Docker Compose (once; some minutes)"):
+        with progress.step("building Docker Compose (once; takes a few minutes)"):
             entry.make(lambda folder: _build(folder, wanted, progress), progress)
     return Compose(command=(str(entry.folder / "docker-compose"),), version=wanted)
 
 
 def pinned(go_mod: str) -> str:
-    """Give the version that a go.mod asks for, without `v`.
+    """Return the version that a go.mod requires, without `v`.
 
     Raises:
-        ValueError: when it asks for none.
+        ValueError: when it requires none.
     """
     found = re.search(rf"^(?:require )?\s*{re.escape(MODULE)} v(\S+)", go_mod, re.MULTILINE)
     if not found:
@@ -64,7 +64,7 @@ def _version(command: tuple[str, ...]) -> str:
         return ""
     done = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, check=False)
     version = done.stdout.strip().removeprefix("v")
-    # The one before it, in Python, is another program.
+    # Compose v1, in Python, is another program.
     return version if done.returncode == 0 and re.match(r"[2-9]\.", version) else ""
 
 
@@ -79,5 +79,5 @@ def _build(folder: Path, version: str, progress: Progress) -> None:
         log="build-docker-compose",
         environment={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": ""},
         directory=SOURCE,
-        fix=["run it again: it goes on where it stopped", "or install Docker Compose v2 by hand"],
+        fix=["run it again: it continues where it stopped", "or install Docker Compose v2 yourself"],
     )

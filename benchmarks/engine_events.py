@@ -1,4 +1,4 @@
-"""When containers were created, started, healthy and gone, as the engine itself tells it."""
+"""When containers were created, started, healthy and ended, by the engine's events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import docker
 
-from testbed.deployment import SERVICE_LABEL
+from catalogue import SERVICE_LABEL
 
 _KINDS = ("create", "start", "health_status", "die")
 
@@ -23,31 +23,31 @@ class Milestones:
     created: float | None = None
     started: float | None = None
     ready: float | None = None
-    """First healthy; of a container that ran to its end with success: ended."""
+    """First healthy; for a job: ended with success."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Watch:
-    """Events so far, and the wall-clock time they are counted from."""
+    """Events so far, and the wall-clock time from which they are counted."""
 
     since: float = field(default_factory=time.time)
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def milestones(self) -> dict[str, Milestones]:
-        """Give the milestones of each service."""
+        """Return the milestones of each service."""
         return milestones(self.events, self.since)
 
 
 @contextmanager
 def watched(engine: docker.DockerClient, label: str) -> Iterator[Watch]:
-    """Watch the containers with a label meanwhile."""
+    """Watch the containers with a label until the end of the context."""
     watch = Watch()
     stream = engine.api.events(
         decode=True, filters={"type": ["container"], "event": list(_KINDS), "label": [label]}
     )
 
     def follow() -> None:
-        # Closing the stream is what ends this thread, and it may end in the middle of a line.
+        # Closing the stream ends this thread, possibly in the middle of a line.
         with suppress(Exception):
             watch.events.extend(stream)
 
@@ -64,7 +64,7 @@ def watched(engine: docker.DockerClient, label: str) -> Iterator[Watch]:
 
 
 def milestones(events: Iterable[Mapping[str, Any]], since: float) -> dict[str, Milestones]:
-    """Read the events; the service is in the label, and what has none is left out."""
+    """Return the milestones of each service in the events; containers without a service label are skipped."""
     found: dict[str, dict[str, float]] = {}
     for event in events:
         attributes = event["Actor"]["Attributes"]

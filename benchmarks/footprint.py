@@ -1,4 +1,4 @@
-"""What an idle stack takes: memory per container, and the size of its images."""
+"""What an idle stack needs: memory per container, and the size of its images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.platform import BenchmarkStack, Platform
 from benchmarks.report import Table
 from benchmarks.samples import Samples
+from catalogue import BASE_IMAGE_NAME, LETTA, SERVICE_LABEL
 from operations.engine.docker_engine import parse_memory
-from testbed.deployment import SERVICE_LABEL
 
 MEMORY_TARGET = "<= 1,000 MB"
 LETTA_TARGET = "<= 700 MB"
@@ -21,7 +21,7 @@ _MB = 1e6
 
 
 def measure(platform: Platform, rounds: int) -> list[Table]:
-    """Measure a stack that nobody uses, `rounds` times after it has settled."""
+    """Measure an idle stack `rounds` times after its memory has settled."""
     stack = platform.up()
     with platform.progress.step("waiting until memory has settled"):
         _settle(stack)
@@ -34,21 +34,22 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
     rows = [_row(service, Samples.of(reading[service] / _MB for reading in readings), "") for service in services]
     rows.append(_row("all", Samples.of(sum(reading.values()) / _MB for reading in readings), MEMORY_TARGET))
     memory = Table(
-        title="Idle memory of the whole dev stack",
+        title="Idle memory of the full dev stack",
         columns=("container", "MB", "min-max", "target"),
         rows=tuple(rows),
-        notes=("Without the file cache that can be dropped, as `docker stats` counts; 1 MB is 10^6 bytes.",),
+        notes=("Without the reclaimable file cache, as in `docker stats`; 1 MB is 10^6 bytes.",),
     )
     references: Mapping[str, str] = stack.outputs()["images"]
     sizes = {short: platform.engine.images.get(reference).attrs["Size"] for short, reference in references.items()}
+    base = sizes[BASE_IMAGE_NAME] / _MB
     images = Table(
         title="Image sizes",
         columns=("image", "MB", "target"),
         rows=tuple(
-            (short, f"{size / _MB:,.0f}", LETTA_TARGET if short == "letta" else "")
+            (short, f"{size / _MB:,.0f}", LETTA_TARGET if short == LETTA.name else "")
             for short, size in sorted(sizes.items(), key=lambda item: -item[1])
         ),
-        notes=(f"All but the collector share the base image's {sizes['base'] / _MB:,.0f} MB, counted in each.",),
+        notes=(f"All but the collector's share the base image's {base:,.0f} MB, which are counted in each.",),
     )
     return [memory, images]
 
@@ -69,7 +70,7 @@ def _memory(stack: BenchmarkStack) -> dict[str, int]:
 
 
 def _settle(stack: BenchmarkStack) -> None:
-    """Wait until JOBs are gone and two readings in a row hardly differ."""
+    """Wait until the jobs are gone and two readings in a row hardly differ."""
     deadline = time.monotonic() + _LONGEST_SECONDS
     last: dict[str, int] = {}
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Load on one server, at little cost here: a few connections, each waiting for its answer."""
+"""Load on one server that costs this machine little: a few connections, each with one request at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LoadError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What is asked again and again."""
+    """The request that is repeated."""
 
     method: str
     path: str
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
-    """Where, and the password."""
+    """A server's address and password."""
 
     host: str
     port: int
@@ -38,10 +38,10 @@ class Server:
 def requests_per_second(
     server: Server, request: Request, *, connections: int = 8, seconds: float = 8.0, warm_up: float = 1.0
 ) -> float:
-    """Send requests over kept connections for `warm_up` and then `seconds`, and count the answers of the latter.
+    """Send requests over persistent connections for `warm_up` and then `seconds`; return the rate in the latter.
 
     Raises:
-        LoadError: at the first answer that is no success.
+        LoadError: at the first unsuccessful answer.
     """
     begin = time.monotonic() + warm_up
     end = begin + seconds
@@ -68,7 +68,7 @@ def requests_per_second(
 
 
 def _answers(server: Server, request: Request, *, until: float) -> Iterator[float]:
-    """Ask until then, and give when each answer was there."""
+    """Send requests until then, and yield the time of each answer."""
     body = None if request.body is None else json.dumps(request.body).encode()
     headers = {"Authorization": f"Bearer {server.password}"}
     if body is not None:

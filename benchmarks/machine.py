@@ -1,4 +1,4 @@
-"""Facts about the machine, without which its numbers mean nothing."""
+"""A description of the machine, without which its numbers mean nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import docker
 
 
 def seen_on(engine: docker.DockerClient, root: Path) -> str:
-    """Say in one line when and where this is measured: date, revision, processors, memory, system, engine."""
+    """Return a line that says when and where this is measured: date, revision, processors, memory, engine."""
     found: dict[str, Any] = engine.info()
     memory = found.get("MemTotal", 0) / 2**30
     return (
-        f"Seen on {datetime.now(UTC):%Y-%m-%d}{_revision(root)}: {found.get('NCPU')} processors"
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}{_revision(root)}: {found.get('NCPU')} processors"
         f" ({platform.machine()}), {memory:.0f} GiB of memory, {found.get('OperatingSystem')},"
         f" Docker engine {found.get('ServerVersion')} ({found.get('Driver')})."
     )

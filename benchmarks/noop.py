@@ -1,4 +1,4 @@
-"""What it costs to ask for what is there already."""
+"""What an update without changes costs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ for number in range({number}):
 
 
 def measure(platform: Platform, rounds: int) -> list[Table]:
-    """Run the four in turn."""
+    """Run the four commands in turn."""
     stack = platform.up()
     resources = len(json.loads(stack.pulumi("stack", "export").output)["deployment"]["resources"])
     empty, at_empty = _program(platform, "empty", "")
-    # As many resources as ours has, none of which asks an engine: what Pulumi itself takes for the number.
+    # As many resources as ours, none of which needs an engine: what Pulumi itself needs for so many.
     bare, at_bare = _program(platform, "bare", _BARE.format(number=resources))
 
     def pulumi(name: str) -> list[str]:
@@ -42,7 +42,7 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
         ),
     }
     taken: dict[str, list[float]] = {name: [] for name in runs}
-    # The first round is not counted: in it the other programs create their resources.
+    # The first round is not counted: the other programs create their resources in it.
     for number in range(rounds + 1):
         with platform.progress.step(f"no-op updates, round {number} of {rounds}"):
             for name, run in runs.items():
@@ -62,16 +62,17 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
                 (MAKE, *samples[MAKE].shown(2), *against(samples[MAKE], samples[OURS], MAKE_TARGET)),
             ),
             notes=(
-                f"{rounds} interleaved rounds, same tools and Python environment (with bytecode), file backends.",
-                "The ratios of `pulumi up` are to the empty program, that of `make up` to `pulumi up`.",
-                f"Bare resources: {resources} random UUIDs, as many resources as the platform has.",
+                f"{rounds} interleaved rounds with the same tools and Python environment (with bytecode) and file"
+                " backends.",
+                "`pulumi up` is compared with the empty program, `make up` with `pulumi up`.",
+                f"Bare resources: {resources} random UUIDs, as many as the platform has resources.",
             ),
         )
     ]
 
 
 def _program(platform: Platform, name: str, text: str) -> tuple[Path, dict[str, str]]:
-    """Make a Pulumi program of the given text, with a backend of its own."""
+    """Create a Pulumi program with this text and its own backend; return its folder and environment."""
     folder, backend = platform.folder / name, platform.folder / f"{name}-backend"
     environment = {**platform.shell, "PULUMI_BACKEND_URL": backend.as_uri()}
     if not folder.exists():

@@ -1,4 +1,4 @@
-"""Commands that never outlive this run: each in a process group of its own, ended with everything it started."""
+"""Commands that never outlive this run: each has its own process group, which is ended as a group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STOP_SECONDS = 60.0
 
 
 class CommandFailedError(RuntimeError):
-    """A command that had to work did not; the message ends with what it said last."""
+    """A command failed; the message ends with the end of its output."""
 
 
 def run(
@@ -30,12 +30,12 @@ def run(
     given: str | None = None,
     seconds: float = 1800,
 ) -> tuple[int, str]:
-    """Run a command, and give its exit code and everything that it wrote.
+    """Run a command, and return its exit code and output.
 
     Raises:
-        subprocess.TimeoutExpired: when it takes longer than `seconds`; it is ended then.
+        subprocess.TimeoutExpired: when it takes longer than `seconds`; then it is ended.
     """
-    # A file and no pipe: what a command leaves running may hold it open, and nobody waits for that.
+    # A file and not a pipe: a process that the command leaves running could keep a pipe open.
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         process = subprocess.Popen(
             command,
@@ -57,7 +57,7 @@ def run(
 
 
 def timed(command: list[str], *, directory: Path, environment: Mapping[str, str]) -> float:
-    """Run a command that has to work, and give the seconds that it took.
+    """Run a command, and return the seconds that it took.
 
     Raises:
         CommandFailedError: when it fails.
@@ -66,12 +66,12 @@ def timed(command: list[str], *, directory: Path, environment: Mapping[str, str]
     code, output = run(command, directory=directory, environment=environment)
     took = time.monotonic() - started
     if code:
-        raise CommandFailedError(f"{shlex.join(command)} ended with {code}:\n{output[-SHOWN:]}")
+        raise CommandFailedError(f"{shlex.join(command)} exited with code {code}:\n{output[-SHOWN:]}")
     return took
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End a command as Ctrl-C would, which lets Pulumi finish what it has begun; then kill what is left."""
+    """End a command as Ctrl-C does, so that Pulumi finishes what it has begun; then kill what is left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -83,13 +83,13 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let signals end this process as exceptions do, so that what it made is removed."""
+    """Make signals end this process by exceptions, so that it removes what it created."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    # A shell's background jobs ignore it, and so would every command, which could not be ended in order then.
+    # A shell's background jobs ignore SIGINT, and so would their commands, which could not be ended in order.
     before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -100,9 +100,9 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Take no notice of further signals meanwhile: removing must come to its end."""
+    """Ignore further signals until the end of the context: removal must complete."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    # A handler and not SIG_IGN, which programs started meanwhile would inherit.
+    # A handler and not SIG_IGN, which child processes would inherit.
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:
         yield

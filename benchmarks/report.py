@@ -1,4 +1,4 @@
-"""Tables, for the terminal and for the page in `docs/`."""
+"""Tables, for the terminal and for the pages in `docs/`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ MARKER = "<!-- benchmarks -->"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """What one measurement found."""
+    """The results of one measurement."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
-    """What a reader must know to read the numbers; whole sentences."""
+    """What a reader must know to understand the numbers, in full sentences."""
 
 
 def plain(table: Table) -> str:
-    """Write a table for a terminal: the first column to the left, the others to the right."""
+    """Return a table for a terminal, with the first column aligned left and the others right."""
     lines = [table.columns, *table.rows]
     widths = [max(len(line[index]) for line in lines) for index in range(len(table.columns))]
 
@@ -36,7 +36,7 @@ def plain(table: Table) -> str:
 
 
 def markdown(table: Table) -> str:
-    """Write a table for the page."""
+    """Return a table for a page."""
 
     def row(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -47,17 +47,17 @@ def markdown(table: Table) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def section(name: str, seen_on: str, tables: Sequence[Table]) -> str:
-    """Write a section of the page: where it was seen, and its tables, between marks that find it again."""
-    content = "\n".join([f"## {name}", "", seen_on, "", *map(markdown, tables)])
+def section(name: str, machine: str, tables: Sequence[Table]) -> str:
+    """Return a section of a page: the machine and the tables, between marks by which it is found again."""
+    content = "\n".join([f"## {name}", "", machine, "", *map(markdown, tables)])
     return f"{_begin(name)}\n{content.rstrip()}\n{_end(name)}\n"
 
 
 def insert(page: str, name: str, written: str, order: Sequence[str]) -> str:
-    """Give the page with a section put in the place of its older self, or after those that come before it.
+    """Return the page with a section that replaces its older version, or follows those that come before it.
 
     Raises:
-        ValueError: when the page has no mark that says where sections belong.
+        ValueError: when the page has no marker for its sections.
     """
     if MARKER not in page:
         raise ValueError(f"the page has no line {MARKER}")

@@ -1,4 +1,4 @@
-"""Values of the same thing measured several times."""
+"""Repeated measurements of the same quantity."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """At least one value, in one unit."""
+    """One or more values of the same unit."""
 
     values: tuple[float, ...]
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:
-        """Take the values.
+        """Create samples from the values.
 
         Raises:
             ValueError: when there are none.
@@ -42,16 +42,16 @@ class Samples:
         return max(self.values)
 
     def shown(self, digits: int = 1) -> tuple[str, str]:
-        """Write the median, and the spread as `min-max`; `-` instead of a spread for a single value."""
+        """Return the median, and the spread as `min-max` (`-` for a single value)."""
         spread = f"{self.low:,.{digits}f}-{self.high:,.{digits}f}" if len(self.values) > 1 else "-"
         return f"{self.median:,.{digits}f}", spread
 
 
 def ratio(ours: Samples, theirs: Samples) -> float:
-    """Divide the medians."""
+    """Return the ratio of the medians."""
     return ours.median / theirs.median
 
 
 def against(ours: Samples, theirs: Samples, target: str) -> tuple[str, str]:
-    """Write the ratio of the medians, and the target beside it."""
+    """Return the ratio of the medians, and the target."""
     return f"{ratio(ours, theirs):.2f}x", target

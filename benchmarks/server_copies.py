@@ -1,4 +1,4 @@
-"""Servers beside the stack's own: the same container in everything but what a benchmark changes."""
+"""Copies of the stack's server container, identical except for what a benchmark changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KEPT_OF_HOST = (
     "ShmSize",
     "Tmpfs",
 )
-# One process for the whole wait: an exec per try would cost more than what it looks at.
+# One process for all checks: an exec for each would cost more than the check.
 _WAIT = "until letta-healthy 2>/dev/null; do sleep 0.1; done"
 
 
@@ -41,9 +41,9 @@ class NotHealthyError(RuntimeError):
 def body(
     original: Mapping[str, Any], *, image: str | None, environment: Mapping[str, str], label: str
 ) -> dict[str, Any]:
-    """Write the request that creates a copy of an inspected container, attached to its first network.
+    """Return the request that creates a copy of an inspected container, attached to its first network.
 
-    It has no health check of its own, so that nothing but the benchmark looks at it, and is not restarted.
+    The copy has no health check, so that only the benchmark checks it, and is not restarted.
     """
     config, host = original["Config"], original["HostConfig"]
     known = dict(entry.split("=", 1) for entry in config["Env"] or ())
@@ -64,7 +64,7 @@ def body(
 
 
 def networks(original: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give the names of the networks that a container is attached to."""
+    """Return the names of a container's networks."""
     return tuple(sorted(original["NetworkSettings"]["Networks"]))
 
 
@@ -78,9 +78,9 @@ def copy(
     image: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Container]:
-    """Give a copy of the server that is not started yet; it is removed afterwards."""
+    """Yield a copy of the server that is not started; it is removed afterwards."""
     wanted = body(original.attrs, image=image, environment=environment or {}, label=label)
-    api: Any = engine.api  # its types leave this one out
+    api: Any = engine.api  # missing in its type stubs
     created = api.create_container_from_config(wanted, f"{label}-{name}")
     container = engine.containers.get(created["Id"])
     try:
@@ -93,7 +93,7 @@ def copy(
 
 
 def start(container: Container, *, seconds: float = 300) -> float:
-    """Start a server and give the seconds until the image's own deep check says that it is healthy.
+    """Start a server, and return the seconds until the image's own deep check succeeds.
 
     Raises:
         NotHealthyError: when it ends, or is not healthy after `seconds`.
@@ -103,7 +103,7 @@ def start(container: Container, *, seconds: float = 300) -> float:
     try:
         code, _ = container.exec_run(["timeout", str(int(seconds)), "bash", "-c", _WAIT])
     except docker.errors.APIError:
-        code = -1  # it had ended before it could be asked
+        code = -1  # it ended before the check
     took = time.monotonic() - started
     if code != 0:
         log = container.logs(tail=20).decode(errors="replace")
@@ -112,7 +112,7 @@ def start(container: Container, *, seconds: float = 300) -> float:
 
 
 def address(container: Container) -> str:
-    """Give the address by which this machine reaches a container.
+    """Return the address by which this machine reaches a container.
 
     Raises:
         LookupError: when all of its networks are internal.
@@ -124,12 +124,12 @@ def address(container: Container) -> str:
     for name, endpoint in sorted(attached.items()):
         if not client.networks.get(name).attrs.get("Internal"):
             return str(endpoint["IPAddress"])
-    raise LookupError(f"{container.name} is in internal networks only")
+    raise LookupError(f"{container.name} has internal networks only")
 
 
 @contextmanager
 def changed_image(engine: docker.DockerClient, image: str, *, command: str, tag: str, label: str) -> Iterator[str]:
-    """Give an image that differs from `image` by what a shell command, run as root, does to its files."""
+    """Yield an image that differs from `image` by what a shell command, run as root, does to its files."""
     work = engine.containers.create(
         image,
         entrypoint=["bash", "-euc", command],
@@ -146,7 +146,7 @@ def changed_image(engine: docker.DockerClient, image: str, *, command: str, tag:
         code = work.wait(timeout=300)["StatusCode"]
         if code:
             log = work.logs(tail=20).decode(errors="replace")
-            raise NotHealthyError(f"changing {image} ended with {code}:\n{log}")
+            raise NotHealthyError(f"changing {image} exited with code {code}:\n{log}")
         made = work.commit(repository, f"{label}-{tag}")
         yield f"{repository}:{label}-{tag}"
     finally:

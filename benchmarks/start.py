@@ -1,4 +1,4 @@
-"""What compiled bytecode is worth: the server's start to healthy with and without it."""
+"""What compiled bytecode saves: the server's time to healthy with and without it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.samples import Samples, against
 TARGET = "<= 0.65x"
 AS_BUILT = "as built"
 WITHOUT = "without bytecode"
-SERVER_WITHOUT = "without the server's, with Debian's Python's own"
+SERVER_WITHOUT = "without the server's bytecode, with that of Debian's Python"
 _VARIANTS = {
     WITHOUT: "find / -xdev -name '*.pyc' -delete",
     SERVER_WITHOUT: "find /opt -xdev -name '*.pyc' -delete",
@@ -33,7 +33,7 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
                     platform.engine, image, command=command, tag=f"bytecode-{number}", label=stack.stack
                 )
                 images[name] = made.enter_context(derived)
-        # The first round fills the file cache; without it the first to start would be measured on the disk.
+        # The first round fills the file cache; otherwise the first start would measure the disk.
         for number in range(rounds + 1):
             with platform.progress.step(f"starting servers, round {number} of {rounds}"):
                 for name in _in_turn(list(images), number):
@@ -51,11 +51,13 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
     return [
         Table(
             title="Start of the server to healthy",
-            columns=("image", "seconds", "min-max", "as built against it", "target"),
+            columns=("image", "seconds", "min-max", "as built / this", "target"),
             rows=tuple(rows),
             notes=(
-                f"{rounds} interleaved rounds beside the stack, same database, the image's own deep health check.",
-                "Nothing is compiled at run time (PYTHONDONTWRITEBYTECODE=1), as the root is read-only.",
+                f"{rounds} interleaved rounds while the stack runs, with the same database and the image's own"
+                " deep health check.",
+                "No bytecode is written at run time (PYTHONDONTWRITEBYTECODE=1), because the root file system is"
+                " read-only.",
             ),
         )
     ]
@@ -75,6 +77,6 @@ def _start(platform: Platform, image: str) -> float:
 
 
 def _in_turn(names: list[str], number: int) -> list[str]:
-    """Let another one be the first in each round."""
+    """Return the names with another one first in each round."""
     first = number % len(names)
     return names[first:] + names[:first]

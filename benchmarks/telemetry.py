@@ -1,13 +1,12 @@
-"""What spans cost a collector: processor time and memory, beside the seed's own configuration.
+"""What spans cost a collector: processor time and memory, compared with upstream's original configuration.
 
-Needs no stack: collectors run as processes, one after the other, each with backends of its own.
+Needs no stack: collectors run as processes, one after the other, each with its own backends.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,18 @@ import otel
 from benchmarks.report import Table
 from benchmarks.samples import Samples
 from testbed.collector import program
-from testbed.losses.rig import PADDING, REQUESTS_RATE, Rig, in_memory
-from testbed.otlp_items import Signal
+from testbed.losses.rig import Change, Rig, in_memory
+from testbed.losses.sender import PADDING, REQUESTS_RATE
+from testbed.otlp.items import Signal
 from toolchain.progress import Progress
 
 RATE = 4_000
 SECONDS = 25
 SHARE = 0.8
-"""Of one core, for which the rate is given that the cost comes to."""
+"""Of one core; the table has the rate of spans that this share allows."""
 OLD = "0.96.0"
-SEED = Path(__file__).with_name("seed")
+UPSTREAM = Path(__file__).with_name("upstream_configuration")
 _REDACTION = "transform/redaction"
-
-Change = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,37 +43,37 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Processor seconds for a million spans, and the most memory (MB) that was resident."""
+    """Processor seconds for a million spans, and the peak resident memory (MB)."""
 
     seconds: float
     megabytes: float
 
 
 def without_flushing(config: dict[str, Any]) -> None:
-    """Leave it to the kernel when the queue's writes reach the disk."""
+    """Let the kernel decide when the queue's writes reach the disk."""
     config["extensions"]["file_storage"]["fsync"] = False
 
 
 def unredacted(config: dict[str, Any]) -> None:
-    """Pass on whatever spans hold, as the seed does."""
+    """Forward spans unchanged, as upstream's configuration does."""
     for pipeline in config["service"]["pipelines"].values():
         pipeline["processors"] = [name for name in pipeline["processors"] if name != _REDACTION]
     del config["processors"][_REDACTION]
 
 
-def as_far_as_the_seed(config: dict[str, Any]) -> None:
-    """Do what the seed does, and no more: what waits is in memory, and nothing is taken out."""
+def in_memory_and_unredacted(config: dict[str, Any]) -> None:
+    """Do as much as upstream's configuration, and no more."""
     in_memory(config)
     unredacted(config)
 
 
-def as_the_seed(name: str) -> Change:
-    """Replace everything by the seed's file; only addresses and the exporter's file are ours, its values too."""
+def upstream(name: str) -> Change:
+    """Return a change to upstream's file, which keeps our addresses, credentials and path of the exported file."""
 
     def change(config: dict[str, Any]) -> None:
         ours = {key: config[key] for key in ("extensions", "receivers", "exporters", "service")}
         config.clear()
-        config.update(yaml.safe_load((SEED / f"otel-collector-config-{name}.yaml").read_text()))
+        config.update(yaml.safe_load((UPSTREAM / f"otel-collector-config-{name}.yaml").read_text()))
         config["receivers"]["otlp"] = ours["receivers"]["otlp"]
         config.setdefault("extensions", {})["health_check"] = ours["extensions"]["health_check"]
         service = config["service"]
@@ -94,18 +92,18 @@ def as_the_seed(name: str) -> Change:
 
 
 CANDIDATES = (
-    Candidate(name="seed's file for files", profile="file", version=OLD, change=as_the_seed("file")),
+    Candidate(name="upstream's, for files", profile="file", version=OLD, change=upstream("file")),
     Candidate(name="file", profile="file", version=OLD),
     Candidate(name="file", profile="file"),
-    Candidate(
-        name="seed's file for ClickHouse", profile="clickhouse", version=OLD, change=as_the_seed("clickhouse")
-    ),
+    Candidate(name="upstream's, for ClickHouse", profile="clickhouse", version=OLD, change=upstream("clickhouse")),
     Candidate(name="clickhouse", profile="clickhouse", version=OLD),
     Candidate(name="clickhouse", profile="clickhouse"),
     Candidate(name="clickhouse, fsync: false", profile="clickhouse", change=without_flushing),
     Candidate(name="clickhouse, queue in memory", profile="clickhouse", change=in_memory),
-    Candidate(name="clickhouse, nothing redacted", profile="clickhouse", change=unredacted),
-    Candidate(name="clickhouse, both", profile="clickhouse", change=as_far_as_the_seed),
+    Candidate(name="clickhouse, no redaction", profile="clickhouse", change=unredacted),
+    Candidate(
+        name="clickhouse, queue in memory, no redaction", profile="clickhouse", change=in_memory_and_unredacted
+    ),
     Candidate(name="clickhouse-prod", profile="clickhouse-prod", version=OLD),
     Candidate(name="clickhouse-prod", profile="clickhouse-prod"),
     Candidate(name="signoz", profile="signoz", version=OLD),
@@ -129,7 +127,7 @@ def measure(progress: Progress, rounds: int) -> list[Table]:
 
 
 def cost(candidate: Candidate) -> Cost:
-    """Send spans at a fixed rate, and take what the collector used when all of them are stored."""
+    """Send spans at a fixed rate, and return what the collector used until all of them were stored."""
     with (
         tempfile.TemporaryDirectory(prefix="letta-platform-telemetry-") as folder,
         Rig(
@@ -141,12 +139,12 @@ def cost(candidate: Candidate) -> Cost:
     ):
         rig.start()
         used = _processor_seconds(rig.collector.process_id)
-        rig.send(Signal.TRACES, count=RATE * SECONDS, rate=RATE)
-        rig.finish(now=False)
+        rig.sender.send(Signal.TRACES, count=RATE * SECONDS, rate=RATE)
+        rig.sender.finish(now=False)
         for backend in rig.backends:
             rig.wait_stored(backend)
         used = _processor_seconds(rig.collector.process_id) - used
-        return Cost(seconds=used * 1e6 / (RATE * SECONDS), megabytes=_most_memory(rig.collector.process_id) / 1e6)
+        return Cost(seconds=used * 1e6 / (RATE * SECONDS), megabytes=_peak_memory(rig.collector.process_id) / 1e6)
 
 
 def _processor_seconds(process: int) -> float:
@@ -154,7 +152,7 @@ def _processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _most_memory(process: int) -> int:
+def _peak_memory(process: int) -> int:
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
 
@@ -174,15 +172,15 @@ def _table(costs: dict[Candidate, list[Cost]], rounds: int) -> Table:
         )
     return Table(
         title="What spans cost a collector",
-        columns=("configuration", "version", "s for 10^6 spans", "min-max", "spans/s at 80 %", "MB at most"),
+        columns=("configuration", "version", "s for 10^6 spans", "min-max", "spans/s at 80 %", "peak MB"),
         rows=tuple(rows),
         notes=(
             f"Processor seconds of the collector for {RATE * SECONDS:,} spans of about {PADDING + 400:,} bytes at"
-            f" {RATE:,} spans/s in requests of"
-            f" {RATE // REQUESTS_RATE}, until all of them are stored; {rounds} rounds.",
-            f"Spans/s at {SHARE:.0%} of one core are computed from that cost; nobody sent as many.",
-            "The seed's files are run as they are but for addresses, credentials and the file's path, with the"
-            " 0.96.0 program, without pprof and zpages, whose addresses cannot be shared.",
-            "The collector has no memory limit here but GOMEMLIMIT, which is a 512 MiB container's.",
+            f" {RATE:,} spans/s in requests of {RATE // REQUESTS_RATE}, until all of them are stored;"
+            f" {rounds} round{'s' if rounds > 1 else ''}.",
+            f"Spans/s at {SHARE:.0%} of one core are computed from that cost; this rate was not sent.",
+            "Upstream's original configuration runs unchanged except for addresses, credentials and the file's"
+            " path, with version 0.96.0, without pprof and zpages, whose addresses cannot be shared.",
+            "The collector's only memory limit here is GOMEMLIMIT, set as in a 512 MiB container.",
         ),
     )

@@ -1,4 +1,4 @@
-"""What our server's settings are worth: pooled database connections against upstream's default, none pooled."""
+"""What our server's settings gain: pooled database connections, compared with upstream's default, none pooled."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.load import Request, Server, requests_per_second
 from benchmarks.platform import Platform
 from benchmarks.report import Table
 from benchmarks.samples import Samples, against
+from catalogue import LETTA
 from testbed.deployment import Container
 
 PORT = 8283
@@ -25,16 +26,16 @@ TURN_TARGET = "<= 0.35x"
 OURS, UPSTREAM = "ours", "upstream's default"
 _ENVIRONMENT = {OURS: {}, UPSTREAM: {"LETTA_DISABLE_SQLALCHEMY_POOLING": "true"}}
 _REQUESTS = {
-    "list agents, 1 on the page": Request(method="GET", path="/v1/agents/?limit=1"),
-    "list agents, 10 on the page": Request(method="GET", path="/v1/agents/?limit=10"),
+    "list agents, page of 1": Request(method="GET", path="/v1/agents/?limit=1"),
+    "list agents, page of 10": Request(method="GET", path="/v1/agents/?limit=10"),
     "create block": Request(
-        method="POST", path="/v1/blocks/", body={"label": "benchmark", "value": "A block of a benchmark."}
+        method="POST", path="/v1/blocks/", body={"label": "benchmark", "value": "A benchmark's block."}
     ),
 }
 
 
 def measure(platform: Platform, rounds: int) -> list[Table]:
-    """Load two servers in turn; both run all the time, on the same database."""
+    """Load two servers in turn; both run all the time with the same database."""
     stack = platform.up()
     password = str(stack.outputs(secrets=True)["serverPassword"])
     with ExitStack() as running:
@@ -43,7 +44,7 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
             container = running.enter_context(
                 server_copies.copy(
                     platform.engine,
-                    stack.container("letta"),
+                    stack.container(LETTA.name),
                     name=f"throughput-{len(servers)}",
                     label=stack.stack,
                     environment=environment,
@@ -62,7 +63,7 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
         turns: dict[str, list[float]] = {name: [] for name in servers}
         for number in range(1, rounds + 1):
             with platform.progress.step(f"load, round {number} of {rounds}"):
-                # Who comes first changes from round to round.
+                # Another server is first in each round.
                 names = list(servers) if number % 2 else list(reversed(servers))
                 for what, request in _REQUESTS.items():
                     for name in names:
@@ -72,7 +73,7 @@ def measure(platform: Platform, rounds: int) -> list[Table]:
                         platform.progress.say(f"{what}, {name}: {rate:.0f} requests/s")
                         rates[what][name].append(rate)
                 for name in names:
-                    # Agents remember: each gets as many messages as the other server's.
+                    # Agents keep their history: both servers' agents get equally many messages.
                     agent = agents[2 * (number - 1) % AGENTS + names.index(name)]
                     seconds = _turns(_client(addresses[name]), agent)
                     platform.progress.say(f"message turn, {name}: {Samples.of(seconds).median * 1e3:.0f} ms")
@@ -94,11 +95,12 @@ def _table(rounds: int, rates: dict[str, dict[str, list[float]]], turns: dict[st
         columns=("", OURS, "min-max", UPSTREAM, "min-max", "ratio", "target"),
         rows=tuple(rows),
         notes=(
-            "Two servers of the same image on the same Postgres, asked directly; the other one idles meanwhile.",
+            "Two servers of the same image on the same Postgres, without nginx; one idles while the other is"
+            " measured.",
             "Ours: pooled connections over TLS. Upstream's default: LETTA_DISABLE_SQLALCHEMY_POOLING=true.",
             f"{rounds} interleaved rounds of {SECONDS:.0f} s, {CONNECTIONS} connections, {AGENTS} agents in all.",
-            f"Turns: one client, {TURNS} per round, a model that answers at once; spread over all turns.",
-            "What a page of agents costs grows with the agents on it; what a connection costs does not.",
+            f"Turns: one client, {TURNS} per round, a model that answers at once; the spread is over all turns.",
+            "The cost of a page grows with the agents on it; the cost of a connection does not.",
         ),
     )
 
@@ -124,7 +126,7 @@ def _create_agents(client: Letta) -> list[str]:
 
 def _turns(client: Letta, agent: str) -> list[float]:
     taken = []
-    # The first one is not counted: it finds caches cold that later ones find warm.
+    # The first one is not counted: its caches are cold.
     for number in range(TURNS + 1):
         started = time.monotonic()
         client.agents.messages.create(agent, messages=[{"role": "user", "content": "good morning"}])

@@ -1,7 +1,7 @@
-"""Where the time of a `pulumi up` goes: when each resource was worked on, and which chain of them was the longest.
+"""Where the time of a `pulumi up` goes: when each resource was created, and which chain took longest.
 
-Pulumi's event log has whole seconds only, so it is read while it is written and the clock is ours. Who waited for
-whom is in the state.
+Pulumi's event log has only full seconds, so it is read while it is written, and timed here. The dependencies are
+in the state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """When something was worked on; seconds since the command was started."""
+    """When an operation started and ended, in seconds since the command was started."""
 
     start: float
     end: float
@@ -37,13 +37,13 @@ class Step:
 
     urn: str
     waited: float
-    """Seconds between the end of what it depends on (or the command's start) and its own start."""
+    """Seconds between the end of its last dependency (or the start of the command) and its own start."""
     span: Span
 
 
 @dataclass(kw_only=True, slots=True)
 class Recording:
-    """Events with the time at which they were written."""
+    """Events, each with the time when it was written."""
 
     path: Path
     started: float = field(default_factory=time.monotonic)
@@ -51,7 +51,7 @@ class Recording:
     _read: int = 0
 
     def take(self) -> None:
-        """Take in what was written since the last time; a line not yet written to its end waits."""
+        """Read what was written since the last time, except an unfinished line."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read)
@@ -67,7 +67,7 @@ class Recording:
 
 @contextmanager
 def recorded(path: Path) -> Iterator[Recording]:
-    """Record the event log that a command writes to `path` meanwhile."""
+    """Record the event log that a command writes to `path` until the end of the context."""
     recording = Recording(path=path)
     ended = threading.Event()
 
@@ -86,7 +86,7 @@ def recorded(path: Path) -> Iterator[Recording]:
 
 
 def spans(events: Iterable[tuple[float, Mapping[str, Any]]]) -> dict[str, Span]:
-    """Give when each resource that is no component was worked on, by URN."""
+    """Return the span of each resource's operation, except components', by URN."""
     begun: dict[str, float] = {}
     found: dict[str, Span] = {}
     for at, event in events:
@@ -102,7 +102,7 @@ def spans(events: Iterable[tuple[float, Mapping[str, Any]]]) -> dict[str, Span]:
 
 
 def dependencies(exported: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    """Give what each resource of an exported state waits for: its dependencies and its provider."""
+    """Return what each resource of an exported state waits for: its dependencies and its provider."""
     found = {}
     for resource in (exported.get("deployment") or {}).get("resources") or ():
         needed = set(resource.get("dependencies") or ())
@@ -113,14 +113,14 @@ def dependencies(exported: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 
 
 def critical_path(worked: Mapping[str, Span], needed: Mapping[str, frozenset[str]]) -> tuple[Step, ...]:
-    """Give the chain that ends with what ended last, each step after the one it waited for longest."""
+    """Return the chain that ends with the last operation, each step after its last dependency."""
     if not worked:
         return ()
     path: list[Step] = []
     urn: str | None = max(worked, key=lambda one: worked[one].end)
     while urn:
         span = worked[urn]
-        # Only what ended before: a resource can depend on one that is read, or replaced, after it.
+        # Only those that ended before: a resource can depend on one that is read or replaced after it.
         before = [one for one in needed.get(urn, ()) if one in worked and worked[one].end <= span.start + 0.05]
         last = max(before, key=lambda one: worked[one].end, default=None)
         since = worked[last].end if last else 0.0
@@ -130,7 +130,7 @@ def critical_path(worked: Mapping[str, Span], needed: Mapping[str, frozenset[str
 
 
 def label(urn: str) -> str:
-    """Write a resource for people: its type without package, and its name."""
+    """Return a short name of a resource: its type without the package, and its name."""
     _, _, tail = urn.partition("::")
     parts = tail.split("::")
     kind = parts[-2].rpartition("$")[2].rpartition(":")[2]

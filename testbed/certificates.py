@@ -1,4 +1,4 @@
-"""A certificate authority for tests, and certificates by it, as files: for stand-ins that speak TLS."""
+"""A certificate authority for tests, and the certificates that it issues, as files: for stand-ins with TLS."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Certificate:
     key: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """Give what a server in Python needs to use it."""
+        """Return an SSL context for a server in Python."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
         return context
 
 
 class Authority:
-    """A certificate authority of its own; `certificate` (PEM) is what a client has to trust."""
+    """A certificate authority; `certificate` (PEM) is what a client has to trust."""
 
     def __init__(self, folder: Path, *, name: str = "letta-platform tests") -> None:
         self._folder = folder
@@ -46,12 +46,12 @@ class Authority:
         )
         self.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, *names: str, expired: bool = False) -> Certificate:
-        """Make a certificate for these host names and addresses, optionally one that is over already."""
+    def issue(self, *names: str) -> Certificate:
+        """Issue a certificate for these host names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         made = (
-            self._builder(subject, key, expired=expired)
+            self._builder(subject, key)
             .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
@@ -69,10 +69,8 @@ class Authority:
         issued.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         return issued
 
-    def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, expired: bool = False
-    ) -> x509.CertificateBuilder:
-        end = datetime.now(UTC) + (-LIFETIME / 4 if expired else LIFETIME / 2)
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        end = datetime.now(UTC) + LIFETIME / 2
         authority = self._key.public_key()
         return (
             x509.CertificateBuilder()

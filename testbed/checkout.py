@@ -1,4 +1,4 @@
-"""Clean clones of this checkout, for tests that run the program or `make` in a folder of their own."""
+"""Clean clones of this checkout, for tests that run the program or `make` in their own folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from toolchain.locations import ROOT
 
 
 def clone(target: Path, *, origin: Path = ROOT) -> Path:
-    """Copy what git knows or would know of a checkout, as a clone would, with what is not committed yet."""
+    """Copy the tracked and untracked files of a checkout, except ignored ones, to a new repository; return it."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=origin, stdout=subprocess.PIPE, check=True
     )

@@ -1,10 +1,10 @@
-"""Runs the collector of `images/collector` as a process of this machine, without Docker.
+"""Runs the collector of `images/collector` as a process on this machine, without Docker.
 
     with Collector(program(), configuration, folder=folder, environment={…}) as collector:
         ...
-        collector.kill()       # as `kill -9` does; `start` goes on with what is in its queue's folder
+        collector.kill()       # as `kill -9` does; `start` continues with what is in its queue's folder
 
-The configuration must have the extension `health_check`, at the address that `health` names.
+The configuration needs the extension `health_check` at the address `health`.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ LONGEST_START = 30.0
 LONGEST_STOP = 60.0
 
 
-def program(version: str = otel.DEFAULT_VERSION, environ: Mapping[str, str] = os.environ) -> Path:
-    """Give the collector's program as `collector install` builds it for users: minutes once, then nothing.
+def program(version: str = otel.DEFAULT_VERSION) -> Path:
+    """Return the collector's program as `collector install` builds it: minutes once, then from the cache.
 
-    Built, and not the official release, so that tests judge what the images have.
+    It is built, and not the official release, so that tests run what the images have.
     """
-    chosen = {**environ, collector.ROUTE_VARIABLE: InstallMethod.GO}
-    return collector.ensure(Progress(), detect(environ), chosen, version=version).program
+    chosen = {**os.environ, collector.ROUTE_VARIABLE: InstallMethod.GO}
+    return collector.ensure(Progress(), detect(os.environ), chosen, version=version).program
 
 
 @contextmanager
 def layout(folder: Path) -> Iterator[otel.ListenLayout]:
-    """Give free ports of this machine, and folders below `folder`, which are made."""
+    """Yield a layout with free ports of this machine, and folders below `folder`, which it creates."""
     with reserved(4) as (grpc, http, health, metrics):
         found = otel.ListenLayout(
             address="127.0.0.1",
@@ -61,7 +61,7 @@ def layout(folder: Path) -> Iterator[otel.ListenLayout]:
 
 
 class Collector:
-    """One collector. `folder` gets its configuration and log, `health` is where it says that it is up."""
+    """One collector. `folder` is for its configuration and log, `health` is the URL of its health check."""
 
     def __init__(
         self,
@@ -96,12 +96,12 @@ class Collector:
         self.stop()
 
     def start(self) -> None:
-        """Start it, and wait until it is up. Raises RuntimeError with its last words when it ends before."""
+        """Start it, and wait until it is up. Raises RuntimeError with the end of its log when it exits first."""
         self.launch()
         self.wait()
 
     def launch(self) -> None:
-        """Start it, and do not wait."""
+        """Start it without waiting."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -112,7 +112,7 @@ class Collector:
             )
 
     def wait(self) -> None:
-        """Wait until it is up; what `start` raises is raised here, too."""
+        """Wait until it is up; raises the same errors as `start`."""
         if self._process is None:
             raise RuntimeError("the collector was not started")
         try:
@@ -123,13 +123,13 @@ class Collector:
 
     @property
     def process_id(self) -> int:
-        """The process's number."""
+        """The process's id."""
         if self._process is None:
             raise RuntimeError("the collector was not started")
         return self._process.pid
 
     def stop(self) -> int | None:
-        """End it as Docker does (SIGTERM), and give its exit code; None when it was not running."""
+        """End it as Docker does (SIGTERM), and return its exit code; None when it was not running."""
         process, self._process = self._process, None
         if process is None:
             return None
@@ -157,5 +157,5 @@ class Collector:
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             last = "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
-            raise RuntimeError(f"the collector ended with {process.returncode}:\n{last}")
+            raise RuntimeError(f"the collector exited with code {process.returncode}:\n{last}")
         httpx.get(self._health, timeout=1.0).raise_for_status()

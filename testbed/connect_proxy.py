@@ -1,9 +1,9 @@
-"""An HTTPS proxy (CONNECT) that leads names of the world to stand-ins on this machine, and nothing anywhere else.
+"""An HTTPS proxy (CONNECT) that connects public host names to stand-ins on this machine, and refuses all others.
 
     with ConnectProxy({"otlp.datadoghq.eu": datadog.port}) as proxy:
         environment = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(authority.certificate)}
 
-So a client whose addresses are fixed talks to a stand-in with the configuration that it has in production.
+A client with fixed addresses can so use a stand-in with its production configuration.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from testbed.forwarder import pass_on
+from testbed.forwarder import forward
 
 HTTPS = 443
 
 
 class ConnectProxy:
-    """The proxy; `ports` are the stand-ins' ports on the loopback address, by host name."""
+    """The proxy; `ports` maps host names to the stand-ins' ports on the loopback address."""
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         self._ports = {f"{name}:{HTTPS}": port for name, port in ports.items()}
@@ -45,7 +45,7 @@ class ConnectProxy:
 
     @property
     def url(self) -> str:
-        """What a client has to use as HTTPS_PROXY."""
+        """The client's HTTPS_PROXY."""
         if self._server is None:
             raise RuntimeError("the proxy is not running")
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -75,4 +75,4 @@ class ConnectProxy:
             writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
             return
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(pass_on(reader, there[1]), pass_on(there[0], writer))
+        await asyncio.gather(forward(reader, there[1]), forward(there[0], writer))

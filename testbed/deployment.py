@@ -1,7 +1,7 @@
-"""A stack that a test deploys the way a person does: with `make` and `pulumi` in a clone of its own.
+"""A stack that a test deploys as a user does: with `make` and `pulumi` in a clone of its own.
 
-It has its own state folder, stack name and ports, so it runs beside whatever else the engine holds. The toolchain
-and image caches are the machine's, because they are keyed by content.
+It has its own state folder, stack name and ports, so it does not affect anything else on the engine. It shares the
+machine's toolchain and image caches, which are keyed by content.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,22 @@ import docker
 import docker.models.containers
 import yaml
 
-STACK_LABEL = "letta-platform.stack"
-SERVICE_LABEL = "letta-platform.service"
+from catalogue import SERVICE_LABEL, STACK_LABEL
 
 Container = docker.models.containers.Container
 
+LONGEST_COMMAND = 1800.0
+LONGEST_SHOWN = 6000
+"""Characters of a failed command's output that are shown."""
+
 
 class CommandError(AssertionError):
-    """A command that should have worked did not."""
+    """A command failed; the message ends with the end of its output."""
 
 
 @dataclass(kw_only=True)
 class Finished:
-    """What a command printed and how it ended."""
+    """A command's exit code and output."""
 
     code: int
     output: str
@@ -38,7 +42,7 @@ class Finished:
 
 @dataclass(kw_only=True)
 class Deployment:
-    """One stack, from nothing to nothing."""
+    """One stack, from its deployment to its removal."""
 
     root: Path
     stack: str
@@ -50,7 +54,7 @@ class Deployment:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Give the environment of a person who has set nothing but where the state lies."""
+        """The environment of a user who has set only where the state is."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "VIRTUAL_ENV"))}
         return {**kept, "XDG_STATE_HOME": str(self.state)}
 
@@ -60,23 +64,31 @@ class Deployment:
         environment: dict[str, str] | None = None,
         given: str | None = None,
         check: bool = True,
-        seconds: float = 1800,
     ) -> Finished:
-        """Run a command in the clone; both of its streams are kept together."""
+        """Run a command in the clone with `given` as its input; the output has both of its streams.
+
+        Raises:
+            CommandError: when it fails and `check` is set.
+        """
+        finished = self._run(command, environment or self.environment, given)
+        if check and finished.code:
+            shown = finished.output[-LONGEST_SHOWN:]
+            raise CommandError(f"{shlex.join(command)} exited with code {finished.code}:\n{shown}")
+        return finished
+
+    def _run(self, command: tuple[str, ...], environment: dict[str, str], given: str | None) -> Finished:
         done = subprocess.run(
             command,
             cwd=self.root,
-            env=environment or self.environment,
+            env=environment,
             input=given,
             stdin=None if given is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=seconds,
+            timeout=LONGEST_COMMAND,
             check=False,
         )
-        if check and done.returncode:
-            raise CommandError(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
         return Finished(code=done.returncode, output=done.stdout)
 
     def make(self, target: str, *variables: str, check: bool = True) -> Finished:
@@ -85,7 +97,7 @@ class Deployment:
 
     @property
     def shell(self) -> dict[str, str]:
-        """Give the environment after the one documented line, `eval "$(make -s env)"`."""
+        """The environment after the documented `eval "$(make -s env)"`."""
         if not self._shell:
             line = f'eval "$(make -s env STACK={self.stack})" && env -0'
             done = subprocess.run(
@@ -96,11 +108,11 @@ class Deployment:
         return self._shell
 
     def pulumi(self, *arguments: str, check: bool = True, given: str | None = None) -> Finished:
-        """Run plain `pulumi`, as somebody who knows it would after the one documented line."""
+        """Run plain `pulumi` in the environment of `shell`."""
         command = ("pulumi", *arguments, "--stack", self.stack)
         return self.run(*command, environment=self.shell, check=check, given=given)
 
-    # -- what is there ----------------------------------------------------------------------------------
+    # -- settings and state ----------------------------------------------------------------------------------
 
     def set(self, **settings: object) -> None:
         """Write plain settings into the stack file."""
@@ -115,33 +127,33 @@ class Deployment:
         path.write_text(yaml.safe_dump(document))
 
     def set_secret(self, key: str, value: str) -> None:
-        """Set a secret as the documentation says: through standard input."""
+        """Set a secret as documented: through standard input."""
         self.pulumi("config", "set", "--secret", f"letta:{key}", given=value)
 
     def outputs(self, *, secrets: bool = False) -> dict[str, Any]:
-        """Give the stack's outputs."""
+        """Return the stack's outputs."""
         shown = ("--show-secrets",) if secrets else ()
         found: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json", *shown).output)
         return found
 
     def containers(self, service: str | None = None, *, everything: bool = False) -> list[Container]:
-        """Give this stack's containers; with `everything` those that do not run too."""
+        """Return this stack's running containers, and with `everything` those that do not run."""
         labels = [f"{STACK_LABEL}={self.stack}"]
         if service:
             labels.append(f"{SERVICE_LABEL}={service}")
         return list(self.engine.containers.list(all=everything, filters={"label": labels}))
 
     def container(self, service: str) -> Container:
-        """Give the one running container of a service."""
+        """Return the only running container of a service."""
         (found,) = self.containers(service)
         return found
 
     def ids(self) -> dict[str, str]:
-        """Give service → container id, of what runs."""
+        """Return the ids of the running containers by service."""
         return {one.labels[SERVICE_LABEL]: str(one.id) for one in self.containers()}
 
     def read_volume(self, volume: str, files: str, *, user: str) -> str:
-        """Give what is in files of a volume (a shell's pattern), as `user` may read them."""
+        """Return the content of a volume's files (a shell pattern), read by `user`."""
         shown = self.engine.containers.run(
             self.outputs()["images"]["base"],
             ["sh", "-c", f"cat /volume/{files}"],
@@ -152,7 +164,7 @@ class Deployment:
         return str(shown.decode())
 
     def leftovers(self) -> dict[str, list[str]]:
-        """Give everything on the engine that carries this stack's label, by kind."""
+        """Return the names of everything on the engine with this stack's label, by kind."""
         label: Any = {"label": f"{STACK_LABEL}={self.stack}"}
         found: dict[str, list[str]] = {
             "containers": [str(one.name) for one in self.engine.containers.list(all=True, filters=label)],
@@ -160,3 +172,7 @@ class Deployment:
             "volumes": [str(one.name) for one in self.engine.volumes.list(filters=label)],
         }
         return {kind: names for kind, names in found.items() if names}
+
+
+NewDeployment = Callable[..., Deployment]
+"""Prepares a stack; its arguments are settings."""

@@ -1,9 +1,9 @@
-"""Gives a server of this machine a name on one of Docker's networks, for containers whose addresses are fixed.
+"""Gives a server on this machine a name on a Docker network, for containers that connect to fixed addresses.
 
     with Forwarder(engine, image=…, network=…, name="otlp.datadog.invalid", port=443, to=(gateway, datadog.port)):
         ...
 
-A container passes on what comes; it runs this file, so nothing but Python's own library is used here.
+A container forwards the connections. It runs this file, which therefore imports only the standard library.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     import docker
 
 PIECE = 64 * 1024
+PYTHON = "/opt/letta/venv/bin/python"
+"""Where the server's image has Python."""
 
 
 class Forwarder:
-    """The container. `image` has Python at `python`, `to` is what containers reach the server by."""
+    """The container, of the server's image; `to` is the address by which containers reach the server."""
 
     def __init__(
         self,
@@ -34,13 +36,12 @@ class Forwarder:
         name: str,
         port: int,
         to: tuple[str, int],
-        python: str = "/opt/letta/venv/bin/python",
     ) -> None:
         self._engine, self._network, self._name = engine, network, name
         self._container: Any = engine.containers.create(
             image,
             name=f"letta-test-forwarder-{secrets.token_hex(3)}",
-            entrypoint=[python],
+            entrypoint=[PYTHON],
             command=["-c", Path(__file__).read_text(), str(port), to[0], str(to[1])],
         )
 
@@ -59,8 +60,8 @@ class Forwarder:
         self._container.remove(force=True)
 
 
-async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until one side hangs up; then hang up on the other."""
+async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Forward data until one side closes the connection; then close the other."""
     try:
         while piece := await reader.read(PIECE):
             writer.write(piece)
@@ -71,11 +72,11 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.close()
 
 
-async def _forward(port: int, host: str, there: int) -> None:
+async def _listen(port: int, host: str, there: int) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             back, to = await asyncio.open_connection(host, there)
-            await asyncio.gather(pass_on(reader, to), pass_on(back, writer))
+            await asyncio.gather(forward(reader, to), forward(back, writer))
         writer.close()
 
     server = await asyncio.start_server(serve, port=port)
@@ -83,4 +84,4 @@ async def _forward(port: int, host: str, there: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_forward(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(_listen(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

@@ -1,8 +1,7 @@
-"""Reads the dashboards of `otel/dashboards`, and writes out their queries as Grafana does before it sends them.
+"""Reads the dashboards of `otel/dashboards`, and expands their queries as Grafana does.
 
-Only what our dashboards use is known here; anything else raises ValueError instead of being guessed. Macros are
-those of the plugin `grafana-clickhouse-datasource`: `$__conditionalAll` is replaced first, then variables, then
-the macros of time.
+It supports only what our dashboards use; anything else raises ValueError. Macros are those of the plugin
+`grafana-clickhouse-datasource`: `$__conditionalAll` is replaced first, then variables, then the macros of time.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from toolchain.locations import ROOT
 
 FOLDER = ROOT / "otel" / "dashboards"
 ALL = "$__all"
-"""What Grafana keeps as the value of a variable of which everything is chosen."""
+"""Grafana's value of a variable for which everything is chosen."""
 
 CLICKHOUSE, PROMETHEUS = "grafana-clickhouse-datasource", "prometheus"
 
@@ -27,7 +26,7 @@ Value = str | tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
-    """One query: of a panel, or of a variable, whose `title` is its name then. `plugin` says who answers it."""
+    """The query of a panel, or of a variable (then `title` is its name). `plugin` is the data source's plugin."""
 
     dashboard: str
     title: str
@@ -37,7 +36,7 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Times:
-    """The time range of a dashboard, and the seconds of one point in its graphs."""
+    """The time range of a dashboard, and the seconds between points of its graphs."""
 
     start: datetime
     end: datetime
@@ -45,17 +44,17 @@ class Times:
 
 
 def dashboards() -> list[dict[str, Any]]:
-    """Give all dashboards, by their files' names."""
+    """Return all dashboards, sorted by file name."""
     return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
 
 
 def variables(dashboard: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give the declared variables by name."""
+    """Return the declared variables by name."""
     return {variable["name"]: variable for variable in dashboard["templating"]["list"]}
 
 
 def queries(dashboard: Mapping[str, Any]) -> Iterator[Query]:
-    """Give the queries of a dashboard's variables, then those of its panels."""
+    """Yield the queries of a dashboard's variables, then those of its panels."""
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
             yield _query(dashboard, variable["name"], variable, variable["query"])
@@ -69,7 +68,7 @@ def _query(dashboard: Mapping[str, Any], title: str, holder: Mapping[str, Any], 
 
 
 def used_variables(text: str) -> set[str]:
-    """Give the names of variables in a text; Grafana's own begin with two underscores and are left out."""
+    """Return the names of the variables in a text, except Grafana's own, which begin with two underscores."""
     return {braced or plain for braced, _, plain in _VARIABLE.findall(text)}
 
 
@@ -77,7 +76,7 @@ _VARIABLE = re.compile(r"\$\{(?!__)(\w+)(?::(\w+))?\}|\$(?!__)([A-Za-z_]\w*)")
 
 
 def sql(text: str, *, times: Times, chosen: Mapping[str, Value]) -> str:
-    """Write out a query for ClickHouse."""
+    """Expand a query for ClickHouse."""
     while (start := text.find("$__conditionalAll(")) >= 0:
         condition, variable, end = _arguments(text, start)
         value = chosen[next(iter(used_variables(variable)))]
@@ -94,7 +93,7 @@ def sql(text: str, *, times: Times, chosen: Mapping[str, Value]) -> str:
 
 
 def promql(text: str, *, chosen: Mapping[str, Value], rate_interval: str) -> str:
-    """Write out a query for Prometheus."""
+    """Expand a query for Prometheus."""
     text = text.replace("$__rate_interval", rate_interval)
     return _finished(_VARIABLE.sub(lambda found: _formatted(chosen[found[1] or found[3]], found[2]), text))
 
@@ -106,7 +105,7 @@ def _finished(text: str) -> str:
 
 
 def _arguments(text: str, start: int) -> tuple[str, str, int]:
-    """Give both arguments of the macro that begins at `start`, and where it ends."""
+    """Return both arguments of the macro that begins at `start`, and where it ends."""
     opened = text.index("(", start)
     depth, comma = 0, 0
     for at in range(opened, len(text)):

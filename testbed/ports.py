@@ -1,8 +1,8 @@
-"""Free TCP ports for test stacks, which a container binds only some time after they were chosen.
+"""Free TCP ports for test stacks, which containers bind some time after the ports are chosen.
 
-Binding to port 0 and letting go would hand out a port that any outgoing connection, or another test run, may
-get meanwhile. So ports come from below the range that the kernel gives to outgoing connections, and a lock
-file keeps each from other test runs until this one ends or lets go.
+A port found by binding to port 0 and closing the socket could be taken by an outgoing connection or another test
+run in between. So these ports are below the kernel's range for outgoing connections, and a lock file reserves each
+until this test run ends or releases it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ FIRST, LAST = 20000, 29999
 
 @contextmanager
 def reserved(count: int, *, directory: Path | None = None) -> Iterator[tuple[int, ...]]:
-    """Give `count` different ports, free on every address, and nobody else's until the end of the context.
+    """Yield `count` different ports, free on every address and reserved until the end of the context.
 
-    Raises RuntimeError when there are not as many. `directory` holds the lock files (default: shared by all
+    Raises RuntimeError when there are not enough. `directory` holds the lock files (default: shared by all
     runs on this machine).
     """
     locks = directory or Path(tempfile.gettempdir()) / "letta-platform-test-ports"
     locks.mkdir(mode=0o777, exist_ok=True)
-    with suppress(PermissionError):  # somebody else's, and already open to all
+    with suppress(PermissionError):  # created by another user, with these permissions
         locks.chmod(0o1777)
     with ExitStack() as held:
         ports: list[int] = []
@@ -49,7 +49,7 @@ def reserved(count: int, *, directory: Path | None = None) -> Iterator[tuple[int
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could bind `port` on all addresses, and so on each single one."""
+    """Return whether a server could bind `port` on all addresses."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -60,7 +60,7 @@ def is_free(port: int) -> bool:
 
 
 def _candidates() -> Iterator[int]:
-    """Start somewhere else in each process, so that a port just let go of is not the next one taken."""
+    """Return the ports, starting elsewhere in each process, so that a port just released is not reused at once."""
     size = LAST - FIRST + 1
     start = os.getpid() * 101 % size
     return (FIRST + (start + step) % size for step in range(size))

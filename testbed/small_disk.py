@@ -1,4 +1,4 @@
-"""A file system of its own for a folder, so small that it can be filled; only root can make one."""
+"""A separate file system for a folder, small enough to be filled; only root can create one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAGE = 4096
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[None]:
-    """Let a folder hold so many bytes within."""
+    """Limit a folder to so many bytes until the end of the context."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "small-disk", folder], check=True)
     try:
         yield
@@ -22,12 +22,12 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
 
 
 def fill(folder: Path) -> None:
-    """Take what room is left, for a file that belongs to nobody."""
+    """Fill the remaining room with a file."""
     with suppress(OSError), (folder / _FILE).open("ab", buffering=0) as file:
         while True:
             file.write(bytes(_PAGE))
 
 
 def free(folder: Path) -> None:
-    """Give it back."""
+    """Remove the file of `fill`."""
     (folder / _FILE).unlink()

@@ -1,6 +1,6 @@
-"""An HTTP server, a thread per connection, that can be stopped and started on its port as often as a test likes.
+"""An HTTP server with a thread per connection that a test can stop and start again on the same port.
 
-Stopped means what a dead server means: connections are refused and those that there are cut off. The port stays
+While it is stopped, new connections are refused and open ones are cut off, as by a dead server. The port stays
 reserved.
 """
 
@@ -12,16 +12,21 @@ import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from testbed.certificates import Certificate
 
 BACKLOG = 128
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104
+"""Where a server listens that containers reach through their network's gateway."""
 
 
 class StoppableServer(ThreadingHTTPServer):
-    """The server; `owner` is what its handlers work for. It is stopped at first."""
+    """The server; `owner` is the object that its handlers serve. It is created stopped."""
 
     daemon_threads = True
-    block_on_close = False  # handlers may wait for what a test has to release
+    block_on_close = False  # handlers may wait for something that the test releases
     request_queue_size = BACKLOG
 
     def __init__(
@@ -60,16 +65,16 @@ class StoppableServer(ThreadingHTTPServer):
             self._thread.start()
 
     def stop(self) -> None:
-        """Refuse connections, and cut off those that there are."""
+        """Refuse new connections, and cut off the open ones."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
         self.shutdown()
         thread.join()
-        # Bound before the old one lets go: in between somebody else could be given the port.
+        # Bound before the old socket is closed: in between another process could take the port.
         old, self.socket = self.socket, socket.socket(self.address_family, self.socket_type)
         self.server_bind()
-        old.close()  # with it go the connections that nobody accepted yet
+        old.close()  # this also drops connections that were not accepted yet
         with self._guard:
             connections = tuple(self._open)
         for connection in connections:
@@ -82,14 +87,14 @@ class StoppableServer(ThreadingHTTPServer):
         self.server_close()
 
     def server_bind(self) -> None:
-        """Bind, without the look-up of this machine's name that HTTPServer adds."""
+        """Bind, without HTTPServer's lookup of this machine's name."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; TLS shakes hands later, in the connection's own thread."""
+        """Accept a connection; the TLS handshake happens later, in the connection's own thread."""
         connection, address = self.socket.accept()
         if self._context is not None:
             connection = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
@@ -98,29 +103,58 @@ class StoppableServer(ThreadingHTTPServer):
         return connection, address
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget a connection that is over."""
+        """Forget a closed connection."""
         with self._guard:
             self._open.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing about clients that hang up, are cut off or do not trust the certificate."""
+        """Ignore clients that hang up, are cut off or do not trust the certificate."""
         if not isinstance(sys.exception(), (OSError, ValueError)):
             super().handle_error(request, client_address)
 
 
+class StandIn:
+    """A stand-in that runs a server in this process while its context is entered."""
+
+    def __init__(
+        self, host: str, handler: type[BaseHTTPRequestHandler], *, certificate: Certificate | None = None
+    ) -> None:
+        context = certificate.server_context() if certificate else None
+        self._scheme = "https" if certificate else "http"
+        self._server = StoppableServer((host, 0), handler, self, context=context)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+        return self._server.port
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        """Return the URL for a client that reaches this machine as `host`."""
+        return f"{self._scheme}://{host}:{self.port}"
+
+
 class QuietHandler(BaseHTTPRequestHandler):
-    """A connection that says nothing on the terminal, and reads bodies in pieces too."""
+    """A connection that logs nothing to the terminal; it also reads chunked bodies."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # without it each answer waits 40 ms for the client's delayed ACK
     server: StoppableServer
 
     def log_message(self, *_: Any) -> None:
-        """Keep quiet; requests are recorded."""
+        """Log nothing."""
 
     def read_body(self) -> bytes:
-        """Give the request's body, which has either a length or chunks."""
+        """Return the request's body, whether it has a length or is chunked."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
         pieces = []

@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from testbed.otlp_items import Signal
+from testbed.otlp.items import Signal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sent:
-    """What was sent under one run's name. `tries_again` counts the answers that were no acknowledgement."""
+    """What was sent in one run. `refusals` counts the answers that were no acknowledgement."""
 
     what: str
-    """`traces`, `metrics`, `logs`, or `log lines` for those that were written to a server's log file."""
+    """`traces`, `metrics`, `logs`, or `log lines` for lines of a server's log file."""
     run: str
     signal: Signal
     numbers: frozenset[int]
     acknowledged: frozenset[int]
-    tries_again: int = 0
+    refusals: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """One kind of signal in one backend; all but `backend` and `what` are numbers of signals.
+    """One kind of signal in one backend; `refusals` counts answers to requests, all other numbers count signals.
 
-    `unacknowledged` were sent and never acknowledged: the backend may have them all the same, and nothing was
-    promised. `tries_again` are answers to requests.
+    `unacknowledged` signals were sent and never acknowledged: the backend may have them nevertheless.
     """
 
     backend: str
@@ -37,11 +36,11 @@ class Account:
     lost: int
     twice: int
     unacknowledged: int
-    tries_again: int
+    refusals: int
 
     @classmethod
     def of(cls, backend: str, sent: Sent, stored: Counter[int]) -> Account:
-        """Compare; `stored` says how often the backend has each number."""
+        """Compare what was sent with `stored`: how often the backend has each number."""
         return cls(
             backend=backend,
             what=sent.what,
@@ -51,5 +50,5 @@ class Account:
             lost=len(sent.acknowledged - stored.keys()),
             twice=sum(times > 1 for times in stored.values()),
             unacknowledged=len(sent.numbers - sent.acknowledged),
-            tries_again=sent.tries_again,
+            refusals=sent.refusals,
         )

@@ -1,7 +1,8 @@
-"""The backends of a profile: each can be away, and says how often it has each number of a run.
+"""The backends of a profile: each can be taken down, and counts how often it has each number of a run.
 
-ClickHouse is the real engine with the tables of `otel.clickhouse`; Datadog a stand-in that decodes what it gets,
-reached under Datadog's own names; SigNoz a second collector with TLS that checks the key; files are read.
+ClickHouse is the real engine with the tables of `otel.clickhouse`; Datadog a stand-in that decodes what it
+receives, reached by Datadog's own host names; SigNoz a second collector with TLS that checks the key; files are
+read.
 """
 
 from __future__ import annotations
@@ -16,36 +17,36 @@ from typing import Any, Protocol, Self
 
 import otel
 from otel.clickhouse import statements
-from testbed import clickhouse_rows
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse, Fault
+from testbed.clickhouse import rows as clickhouse_rows
+from testbed.clickhouse.server import ClickHouse, Fault
 from testbed.collector import Collector, program
 from testbed.connect_proxy import ConnectProxy
-from testbed.datadog import Datadog
-from testbed.datadog_payloads import Log, Point, Record, Span
-from testbed.otlp_items import RUN, SEQUENCE, Signal
+from testbed.datadog.records import Log, Point, Record, Span
+from testbed.datadog.server import Datadog
+from testbed.otlp.items import RUN, SEQUENCE, Signal
 from testbed.ports import reserved
 
 SITE = "datadoghq.eu"
 INTAKES = ("otlp", "api", "trace.agent", "http-intake.logs")
-"""Datadog's names below the site: OTLP's, and those of its own exporter."""
+"""Datadog's host names below the site: for OTLP, and for its own exporter."""
 
 
 class Backend(Protocol):
-    """What a rig needs of a backend. `secrets` are values by the names of `otel.secret_names`."""
+    """What a rig needs of a backend. `secrets` has values by the names of `otel.secret_names`."""
 
     name: str
     secrets: dict[str, str]
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a collector that sends there needs in its environment."""
+        """Environment variables for a collector that sends there."""
 
     def away(self) -> AbstractContextManager[None]:
-        """Refuse connections within."""
+        """Refuse connections until the end of the context."""
 
     def stored(self, run: str, signal: Signal) -> Counter[int]:
-        """Give how often each number is there."""
+        """Return how often it has each number."""
 
     def __enter__(self) -> Self: ...
 
@@ -55,7 +56,7 @@ class Backend(Protocol):
 
 
 class InClickHouse:
-    """ClickHouse, with the tables that a deployment makes."""
+    """ClickHouse, with the tables that a deployment creates."""
 
     name = "ClickHouse"
     environment: Mapping[str, str] = MappingProxyType({})
@@ -75,20 +76,20 @@ class InClickHouse:
 
     @property
     def destination(self) -> otel.ClickHouse:
-        """What the configuration says."""
+        """The destination in the configuration."""
         return otel.ClickHouse(endpoint=self.server.url())
 
     def away(self) -> AbstractContextManager[None]:
-        """Refuse connections within."""
+        """Refuse connections until the end of the context."""
         return self.server.failing(Fault.REFUSES)
 
     def stored(self, run: str, signal: Signal) -> Counter[int]:
-        """Give how often each number is in the signal's table."""
+        """Return how often each number is in the signal's table."""
         return clickhouse_rows.stored(self.server, run, signal)
 
 
 class InDatadog:
-    """Datadog's intakes, under their own names."""
+    """Datadog's intakes, by their own host names."""
 
     name = "Datadog"
     destination = otel.Datadog(site=SITE)
@@ -113,15 +114,15 @@ class InDatadog:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Lead Datadog's names here, and trust this certificate authority."""
+        """The proxy that connects Datadog's host names to the stand-in, and its certificate authority."""
         return {"HTTPS_PROXY": self._proxy.url, "NO_PROXY": "", "SSL_CERT_FILE": str(self._authority.certificate)}
 
     def away(self) -> AbstractContextManager[None]:
-        """Refuse connections within."""
+        """Refuse connections until the end of the context."""
         return self.server.away()
 
     def stored(self, run: str, signal: Signal) -> Counter[int]:
-        """Give how often each number was delivered."""
+        """Return how often each number was delivered."""
         new = self.server.deliveries[self._read :]
         self._read += len(new)
         for delivery in new:
@@ -146,7 +147,7 @@ def _tags(record: Record) -> tuple[Signal | None, Mapping[str, Any]]:
 
 
 class InFiles:
-    """What the file exporter wrote into `folder`; there is nothing that could be away."""
+    """What the file exporter wrote to `folder`; it cannot be taken down."""
 
     name = "files"
     environment: Mapping[str, str] = MappingProxyType({})
@@ -162,11 +163,11 @@ class InFiles:
         """Leave the files where they are."""
 
     def away(self) -> AbstractContextManager[None]:
-        """Refuse to be asked."""
-        raise NotImplementedError("files cannot be away")
+        """Raise NotImplementedError."""
+        raise NotImplementedError("files cannot be taken down")
 
     def stored(self, run: str, signal: Signal) -> Counter[int]:
-        """Give how often each number is in the signal's files. A line that is not JSON holds nothing."""
+        """Return how often each number is in the signal's files; lines that are not JSON are skipped."""
         counted: Counter[int] = Counter()
         for path in self._folder.glob(f"{signal}*.json"):
             for line in path.read_bytes().splitlines():
@@ -179,7 +180,7 @@ class InFiles:
 
 
 def _numbers(batch: Any) -> Iterator[tuple[str, int]]:
-    """Give run and number of each numbered item in OTLP's JSON, at whatever depth."""
+    """Yield run and number of each numbered item in OTLP's JSON, at any depth."""
     if isinstance(batch, list):
         for one in batch:
             yield from _numbers(one)
@@ -193,9 +194,9 @@ def _numbers(batch: Any) -> Iterator[tuple[str, int]]:
 
 
 class InSigNoz(InFiles):
-    """A second collector: OTLP over gRPC with TLS, which takes one key only and writes files.
+    """A second collector: it receives OTLP over gRPC with TLS, accepts one key only, and writes files.
 
-    `host` is the address of this machine that it listens on.
+    `host` is the address that it listens on.
     """
 
     name = "SigNoz"
@@ -230,17 +231,17 @@ class InSigNoz(InFiles):
 
     @property
     def destination(self) -> otel.SigNoz:
-        """What the configuration says."""
+        """The destination in the configuration."""
         return otel.SigNoz(endpoint=f"https://{self._host}:{self._ports[0]}")
 
     def received(self, signal: Signal) -> str:
-        """Give what it has received, as OTLP in JSON, one batch a line; the last one may be unfinished."""
+        """Return what it received, as OTLP in JSON, one batch per line; the last line may be unfinished."""
         written = self._home / f"{signal}.json"
         return written.read_text() if written.exists() else ""
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """End it in order, and start it again; what it acknowledged it has written."""
+        """Stop it in order, and start it again; it has written everything that it acknowledged."""
         if self._collector is None:
             raise RuntimeError("it is not running")
         self._collector.stop()

@@ -1,4 +1,4 @@
-"""Writes numbered lines to a log file as a Letta server does; what is written counts as acknowledged."""
+"""Writes numbered lines to a log file as a Letta server does; every written line counts as acknowledged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from testbed.losses.accounts import Sent
-from testbed.otlp_items import RUN, SEQUENCE, Signal
+from testbed.otlp.items import RUN, SEQUENCE, Signal
 
 LINES = "log lines"
 
@@ -24,7 +24,7 @@ class LogLines:
         self._thread.start()
 
     def finish(self) -> Sent:
-        """Write no more, and give the account."""
+        """Stop writing, and return what was written."""
         self._stopping.set()
         self._thread.join()
         numbers = frozenset(range(self._written))

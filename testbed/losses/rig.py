@@ -1,10 +1,10 @@
 """A collector with a profile's own configuration, between a counted sender and the profile's backends.
 
 with Rig(otel.PROFILES["clickhouse"], folder=folder) as rig:
-    rig.begin()                    # collector and flows
-    with rig.away():               # something goes wrong
-        rig.go_on(seconds=120)
-    accounts = rig.settle()        # until everything is stored, or nothing moves any more
+    rig.begin()                    # start the collector and send
+    with rig.away():               # the backends are down
+        rig.keep_sending(seconds=120)
+    accounts = rig.settle()        # until everything is stored, or nothing changes any more
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import re
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import httpx
 import yaml
@@ -25,37 +25,43 @@ import yaml
 import otel
 from testbed.certificates import Authority
 from testbed.collector import Collector, layout, program
-from testbed.losses.accounts import Account, Sent
+from testbed.losses.accounts import Account
 from testbed.losses.backends import Backend, InClickHouse, InDatadog, InFiles, InSigNoz
-from testbed.losses.log_lines import LINES, LogLines
-from testbed.otlp import LONGEST_FLOW, Flow, Generator
-from testbed.otlp_items import Signal
+from testbed.losses.log_lines import LINES
+from testbed.losses.sender import Sender
+from testbed.otlp.generator import Generator
+from testbed.otlp.items import Signal
 from testbed.small_disk import small_disk
 
-RATES: Mapping[Signal, int] = {Signal.TRACES: 1000, Signal.METRICS: 250, Signal.LOGS: 250}
-"""Signals a second, as `otel.QueueBudget` expects them: a quarter as many metrics and logs as spans."""
-LINES_RATE = 100
-REQUESTS_RATE = 10
-"""Requests a second of each flow."""
-PADDING = 600
-"""Characters that bring a span to about a thousand bytes."""
 MEMORY_MIB = 512
-LONGEST_STILLSTAND = 60.0
-"""Seconds without any signal stored after which none is expected: longer than the longest wait between retries."""
+LONGEST_STANDSTILL = 60.0
+"""Seconds without a newly stored signal after which no more is expected: longer than any retry interval."""
 REPLICA = "replica-1"
+
+Change = Callable[[dict[str, Any]], None]
+"""Changes a composed configuration in place."""
+
+
+class Settings(TypedDict, total=False):
+    """Arguments of `otel.compose` that a rig passes on."""
+
+    environment: str
+    level: str
+    redaction: otel.Redaction
+    queue_budget: otel.QueueBudget | None
 
 
 def in_memory(config: dict[str, Any]) -> None:
-    """Take the queues from disk: the control, which loses."""
+    """Keep the queues in memory and not on disk: the control, which loses signals."""
     for exporter in config["exporters"].values():
         exporter.get("sending_queue", {}).pop("storage", None)
 
 
 class Rig:
-    """All of it; the folder is for files of this rig alone.
+    """The collector, its sender and its backends. `folder` must be empty.
 
-    `change` is applied to the configuration that was composed, `composed` goes to `otel.compose`. `disk` gives the
-    folder of the queues a file system of its own with so many bytes (which only root can make).
+    `change` is applied to the composed configuration. `disk` puts the queues' folder on a file system of so many
+    bytes, which only root can create.
     """
 
     def __init__(
@@ -64,18 +70,13 @@ class Rig:
         *,
         folder: Path,
         version: str = otel.DEFAULT_VERSION,
-        change: Callable[[dict[str, Any]], None] | None = None,
+        change: Change | None = None,
         disk: int | None = None,
-        **composed: Any,
+        **settings: Unpack[Settings],
     ) -> None:
         self.profile, self.version, self.folder = profile, version, folder
-        self.run = f"run {secrets.token_hex(4)}"
-        self._change, self._disk = change, disk
-        self._composed = {"memory_mib": MEMORY_MIB, "log_directories": (REPLICA,), **composed}
+        self._change, self._disk, self._settings = change, disk, settings
         self._held = ExitStack()
-        self._flows: dict[Signal, Flow] = {}
-        self._lines: LogLines | None = None
-        self._sent: tuple[Sent, ...] = ()
         self.backends: dict[str, Backend] = {}
         self.secrets: dict[str, str] = {}
         self._collector: Collector | None = None
@@ -93,9 +94,9 @@ class Rig:
                 self.backends[backend.name] = backend
                 self.secrets |= backend.secrets
             self._held.callback(self._end)
-            self._generator = self._held.enter_context(
-                Generator(f"127.0.0.1:{self.layout.grpc_port}", run=self.run)
-            )
+            run = f"run {secrets.token_hex(4)}"
+            generator = Generator(f"127.0.0.1:{self.layout.grpc_port}", run=run)
+            self.sender = Sender(self._held.enter_context(generator), run=run)
             self._held = self._held.pop_all()
         return self
 
@@ -103,8 +104,6 @@ class Rig:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._held.close()
-
-    # -- what stories do ----------------------------------------------------------------------------------
 
     @property
     def collector(self) -> Collector:
@@ -115,60 +114,52 @@ class Rig:
 
     @property
     def clickhouse(self) -> InClickHouse:
-        """The backend of that name."""
+        """The ClickHouse backend."""
         found = self.backends["ClickHouse"]
         assert isinstance(found, InClickHouse)
         return found
 
-    def begin(self) -> None:
-        """Start the collector and the flows, and wait until some of each signal is acknowledged."""
-        self.start()
-        for signal in self._signals():
-            self.send(signal, count=RATES[signal] * int(LONGEST_FLOW), rate=RATES[signal])
-        if any("filelog/letta" in pipeline.receivers for pipeline in self.profile.pipelines):
-            self._lines = LogLines(self._lines_file, run=f"{self.run} lines", rate=LINES_RATE)
-        self.go_on()
-
-    def send(self, signal: Signal, *, count: int, rate: int) -> None:
-        """Start a flow of so many signals, so many a second."""
-        self._flows[signal] = self._generator.start(
-            signal, count=count, rate=rate, seconds=LONGEST_FLOW, batch=rate // REQUESTS_RATE, padding=PADDING
-        )
-
-    def go_on(self, seconds: float = 1.0) -> None:
-        """Wait until what makes up so many seconds of each signal is acknowledged on top of what is now."""
-        wanted = {
-            signal: len(flow.report().acknowledged) + int(RATES[signal] * seconds)
-            for signal, flow in self._flows.items()
-        }
-        for signal, acknowledged in wanted.items():
-            self._flows[signal].wait_for(acknowledged, seconds=2 * seconds + 60)
-
-    def refused(self) -> int:
-        """How many requests were answered otherwise than with an acknowledgement so far."""
-        return sum(_tries_again(flow.report().answers) for flow in self._flows.values())
-
     @contextmanager
     def away(self, *names: str) -> Iterator[None]:
-        """Let these backends (all, if none is named) refuse connections within."""
+        """Make these backends (by default all) refuse connections until the end of the context."""
         with ExitStack() as away:
             for name in names or self.backends:
                 away.enter_context(self.backends[name].away())
             yield
 
-    def start(self, **composed: Any) -> None:
-        """Start the collector, with other arguments of `otel.compose` from now on."""
-        self.launch(**composed)
+    # -- sending ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start the collector and the sender, and wait until some of each signal is acknowledged."""
+        self.start()
+        self.sender.start(Signal(pipeline.signal) for pipeline in self.profile.pipelines)
+        if any("filelog/letta" in pipeline.receivers for pipeline in self.profile.pipelines):
+            self.sender.write_lines(self._lines_file)
+        self.keep_sending()
+
+    def keep_sending(self, seconds: float = 1.0) -> None:
+        """Wait until as many more signals are acknowledged as are sent in so many seconds."""
+        self.sender.wait(seconds)
+
+    def refused(self) -> int:
+        """Return how many requests so far were not acknowledged."""
+        return self.sender.refused()
+
+    # -- the collector ------------------------------------------------------------------------------------
+
+    def start(self, *, version: str | None = None, **settings: Unpack[Settings]) -> None:
+        """Start the collector, with another version or other settings from now on."""
+        self.launch(version=version, **settings)
         self.collector.wait()
 
-    def launch(self, **composed: Any) -> None:
+    def launch(self, *, version: str | None = None, **settings: Unpack[Settings]) -> None:
         """Start the collector without waiting until it is up."""
-        self.version = composed.pop("version", self.version)
-        self._composed |= composed
+        self.version = version or self.version
+        self._settings |= settings
         for name, value in self.secrets.items():
             text = otel.secret_file(value, version=self.version)
             Path(self.layout.secrets_directory, name).write_text(text)
-        environment = {"GOMEMLIMIT": otel.go_memory_limit(self._composed["memory_mib"])}
+        environment = {"GOMEMLIMIT": otel.go_memory_limit(MEMORY_MIB)}
         for backend in self.backends.values():
             environment |= backend.environment
         self._collector = Collector(
@@ -181,65 +172,65 @@ class Rig:
         )
         self._collector.launch()
 
-    def restart(self, **composed: Any) -> None:
-        """End the collector in order, and start it."""
+    def restart(self, *, version: str | None = None, **settings: Unpack[Settings]) -> None:
+        """Stop the collector in order (SIGTERM), and start it."""
         self.collector.stop()
-        self.start(**composed)
+        self.start(version=version, **settings)
 
-    def finish(self, *, now: bool = True) -> None:
-        """Send no more, or (`now` False) only what is left of each flow's count."""
-        for flow in self._flows.values() if now else ():
-            flow.stop()
-        if not self._sent:
-            lines = [self._lines.finish()] if self._lines else []
-            self._sent = (*(self._account(signal) for signal in self._flows), *lines)
+    def kill_and_start(self) -> None:
+        """Kill the collector (SIGKILL), and start it."""
+        self.collector.kill()
+        self.start()
 
-    def wait_stored(self, backend: str, *, seconds: float = 120.0) -> None:
-        """Wait until a backend has everything that was acknowledged; TimeoutError after `seconds`."""
-        end = time.monotonic() + seconds
-        while missing := [one for one in self.accounts(backend) if one.lost]:
-            if time.monotonic() > end:
-                raise TimeoutError(f"not stored within {seconds:g} s: {missing}")
-            time.sleep(0.2)
+    # -- accounts -----------------------------------------------------------------------------------------
 
     def accounts(self, *names: str) -> tuple[Account, ...]:
-        """Compare what was sent with what these backends (all, if none is named) have now."""
+        """Compare what was sent with what these backends (by default all) have now."""
         return tuple(
             Account.of(name, sent, self.backends[name].stored(sent.run, sent.signal))
             for name in names or self.backends
-            for sent in self._sent
-            if self._goes(sent.signal, name)
+            for sent in self.sender.sent
+            if self._receives(name, sent.signal)
         )
 
+    def wait_stored(self, backend: str) -> None:
+        """Wait until a backend has everything that was acknowledged; TimeoutError after two minutes."""
+        end = time.monotonic() + 120
+        while missing := [one for one in self.accounts(backend) if one.lost]:
+            if time.monotonic() > end:
+                raise TimeoutError(f"not stored in time: {missing}")
+            time.sleep(0.2)
+
     def settle(self) -> tuple[Account, ...]:
-        """Send no more, wait until all is stored or nothing moves, end the collector, and give the accounts."""
-        self.finish()
-        moved, before = time.monotonic(), self.accounts()
-        while time.monotonic() - moved < LONGEST_STILLSTAND:
-            lost, waiting = {one.what for one in before if one.lost}, self.waiting()
-            # What waits may be stored a second time. Lines that were not read yet wait in their file, of which no
-            # metric tells.
-            if (waiting == 0 and LINES not in lost) or (waiting is None and not lost):
+        """Stop sending, wait until everything is stored or nothing changes, stop the collector.
+
+        Returns the final accounts.
+        """
+        self.sender.finish(now=True)
+        changed, before = time.monotonic(), self.accounts()
+        while time.monotonic() - changed < LONGEST_STANDSTILL:
+            lost, queued = {one.what for one in before if one.lost}, self._queued()
+            # What is queued may be stored a second time. Lines that were not read yet are in their file, which no
+            # metric shows.
+            if (queued == 0 and LINES not in lost) or (queued is None and not lost):
                 break
             time.sleep(0.5)
             now = self.accounts()
             if now != before:
-                moved, before = time.monotonic(), now
+                changed, before = time.monotonic(), now
         self._end()
         return self.accounts()
 
-    def waiting(self) -> float | None:
-        """Bytes in the queues by the collector's own word; None if it does not say what it is just sending."""
+    def _queued(self) -> float | None:
+        """Return the bytes in the queues by the collector's metrics; None if these omit what is being sent."""
         if self.version != otel.DEFAULT_VERSION:
             return None
         with suppress(httpx.TransportError):
-            said = httpx.get(f"http://127.0.0.1:{self.layout.metrics_port}/metrics").text
-            found = re.findall(r"^otelcol_exporter_queue_size\{.*\} (\S+)$", said, re.MULTILINE)
+            metrics = httpx.get(f"http://127.0.0.1:{self.layout.metrics_port}/metrics").text
+            found = re.findall(r"^otelcol_exporter_queue_size\{.*\} (\S+)$", metrics, re.MULTILINE)
             if found:
                 return sum(map(float, found))
         return None
-
-    # -- how ----------------------------------------------------------------------------------------------
 
     def _made(self) -> Iterator[Backend]:
         authority = Authority(self.folder)
@@ -253,49 +244,33 @@ class Rig:
         if any(name.startswith("file/") for name in exporters):
             yield InFiles(Path(self.layout.data_directory))
 
-    def _goes(self, signal: Signal, backend: str) -> bool:
-        parts = {"ClickHouse": "clickhouse", "Datadog": "datadog", "SigNoz": "otlp/signoz", "files": "file/"}
+    def _receives(self, backend: str, signal: Signal) -> bool:
+        exporters = {"ClickHouse": "clickhouse", "Datadog": "datadog", "SigNoz": "otlp/signoz", "files": "file/"}
         return any(
-            pipeline.signal == signal and any(name.startswith(parts[backend]) for name in pipeline.exporters)
+            pipeline.signal == signal and any(name.startswith(exporters[backend]) for name in pipeline.exporters)
             for pipeline in self.profile.pipelines
         )
-
-    def _signals(self) -> tuple[Signal, ...]:
-        return tuple(Signal(pipeline.signal) for pipeline in self.profile.pipelines)
 
     def _configuration(self) -> dict[str, Any]:
         to = {name: getattr(backend, "destination", None) for name, backend in self.backends.items()}
         composed = otel.compose(
             self.profile,
             version=self.version,
+            memory_mib=MEMORY_MIB,
+            log_directories=(REPLICA,),
             destinations=otel.Destinations(
                 clickhouse=to.get("ClickHouse"), datadog=to.get("Datadog"), signoz=to.get("SigNoz")
             ),
             layout=self.layout,
-            **self._composed,
+            **self._settings,
         )
         config: dict[str, Any] = yaml.safe_load(otel.render(composed))
         if self._change is not None:
             self._change(config)
         return config
 
-    def _account(self, signal: Signal) -> Sent:
-        report = self._flows[signal].finish()
-        return Sent(
-            what=str(signal),
-            run=self.run,
-            signal=signal,
-            numbers=report.acknowledged | report.given_up | report.rejected,
-            acknowledged=report.acknowledged,
-            tries_again=_tries_again(report.answers),
-        )
-
     def _end(self) -> None:
-        # The old version does not always end by itself (docs/telemetry.md); `stop` has killed it then.
+        # The old version does not always end by itself (docs/telemetry.md); then `stop` has killed it.
         with suppress(subprocess.TimeoutExpired):
             if self._collector is not None:
                 self._collector.stop()
-
-
-def _tries_again(answers: Mapping[str, int]) -> int:
-    return sum(times for answer, times in answers.items() if answer != "OK")

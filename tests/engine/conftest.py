@@ -1,28 +1,27 @@
-"""Deploys what the engine tests look at: one whole platform for all of them, and what single tests need."""
+"""The platform that most engine tests share, and what single tests need."""
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
-import tenacity
 from letta_client import Letta
 
-from testbed import canary
+from catalogue import STACK_LABEL, Composition, published_ports
+from testbed import containers
+from testbed.canary.search import plant_canaries
 from testbed.checkout import clone
-from testbed.clickhouse import ClickHouse
-from testbed.deployment import Deployment
-from testbed.llm import LanguageModel
+from testbed.clickhouse.server import ClickHouse
+from testbed.deployment import Deployment, NewDeployment
+from testbed.llm.server import LanguageModel
 from testbed.ports import reserved
+from testbed.stoppable_server import EVERY_ADDRESS
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - containers must reach it
-PORTS = ("apiPort", "otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort")
+PORTS = tuple(dict.fromkeys(port for composition in Composition for port in published_ports(composition)))
 
 
 @pytest.fixture(scope="session")
@@ -35,26 +34,22 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a clean clone, in which stacks of tests live."""
+    """A clean clone for the stacks of the tests."""
     return clone(tmp_path_factory.mktemp("clone"))
-
-
-NewDeployment = Callable[..., Deployment]
 
 
 @pytest.fixture(scope="session")
 def new_deployment(
     checkout: Path, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[NewDeployment]:
-    """Give a function that prepares a stack of its own name and ports; what it leaves is removed at the end."""
+    """A function that prepares a stack with its own name and ports; what it leaves is removed at the end."""
     made: list[Deployment] = []
     held = ExitStack()
 
     def make(**settings: object) -> Deployment:
-        names = (*PORTS, "postgresPort", "redisPort")
-        ports = dict(zip(names, held.enter_context(reserved(len(names))), strict=True))
+        ports = dict(zip(PORTS, held.enter_context(reserved(len(PORTS))), strict=True))
         stack = f"test-{secrets.token_hex(3)}"
-        # One state folder for all of them, as on a person's machine.
+        # One state folder for all of them, as on a user's machine.
         deployment = Deployment(root=checkout, stack=stack, state=state, engine=engine)
         deployment.set(**{**ports, **settings})
         made.append(deployment)
@@ -65,19 +60,9 @@ def new_deployment(
     for deployment in made:
         if deployment.leftovers():
             deployment.make("down", "YES=1", check=False)
-        _remove(deployment)
+        # Even a failed `make down` must leave nothing on the machine.
+        containers.remove_labelled(engine, f"{STACK_LABEL}={deployment.stack}")
     held.close()
-
-
-def _remove(deployment: Deployment) -> None:
-    """Remove what even a failed `make down` leaves, so that nothing stays on the machine."""
-    label: Any = {"label": f"letta-platform.stack={deployment.stack}"}
-    for container in deployment.engine.containers.list(all=True, filters=label):
-        container.remove(force=True, v=True)
-    for network in deployment.engine.networks.list(filters=label):
-        network.remove()
-    for volume in deployment.engine.volumes.list(filters=label):
-        volume.remove(force=True)
 
 
 @pytest.fixture(scope="session")
@@ -88,10 +73,8 @@ def llm() -> Iterator[LanguageModel]:
 
 @pytest.fixture(scope="session")
 def host_address(engine: docker.DockerClient) -> str:
-    """Give the address by which containers reach stand-ins: the host, as the default bridge knows it."""
-    # Older engines do not say the gateway of that network; it is always the first address.
-    subnet = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"]
-    return str(next(ipaddress.ip_network(subnet).hosts()))
+    """The address by which containers reach the stand-ins on this machine."""
+    return containers.host_address(engine)
 
 
 @pytest.fixture(scope="session")
@@ -101,16 +84,16 @@ def llm_url(llm: LanguageModel, host_address: str) -> str:
 
 @pytest.fixture(scope="session")
 def clickhouse(canaries: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
-    """Give the ClickHouse that the platform delivers to."""
+    """The ClickHouse that the platform delivers to."""
     folder = tmp_path_factory.mktemp("clickhouse")
-    with ClickHouse(folder, password=canaries["clickhousePassword"], host=EVERYWHERE) as server:
+    with ClickHouse(folder, password=canaries["clickhousePassword"], host=EVERY_ADDRESS) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def canaries() -> dict[str, str]:
-    """Give a marker per secret setting; none may ever be seen outside of the places that keep secrets."""
-    return canary.plant("openaiApiKey", "serverPassword", "encryptionKey", "clickhousePassword")
+    """A canary per secret setting; none may be found outside of the places that keep secrets."""
+    return plant_canaries("openaiApiKey", "serverPassword", "encryptionKey", "clickhousePassword")
 
 
 @pytest.fixture(scope="session")
@@ -121,12 +104,13 @@ def platform(
     host_address: str,
     canaries: dict[str, str],
 ) -> Iterator[Deployment]:
-    """Give a whole platform, brought up from a clean clone with `make up`."""
+    """A full platform, deployed from a clean clone with `make up`."""
     deployment = new_deployment(openaiBaseUrl=llm_url, clickhouseEndpoint=clickhouse.url(host_address))
     deployment.pulumi("stack", "init")
     for key, value in canaries.items():
         deployment.set_secret(key, value)
     up = deployment.make("up")
+    # Among the files that are searched for canaries.
     (deployment.state / "up.log").write_text(up.output)
     yield deployment
     deployment.make("down", "YES=1")
@@ -136,7 +120,7 @@ def platform(
 
 @pytest.fixture(scope="session")
 def images(platform: Deployment) -> dict[str, str]:
-    """Give the references of the images that the platform runs."""
+    """The references of the platform's images, by name."""
     found: dict[str, str] = platform.outputs()["images"]
     return found
 
@@ -144,26 +128,3 @@ def images(platform: Deployment) -> dict[str, str]:
 @pytest.fixture
 def client(platform: Deployment, canaries: dict[str, str]) -> Letta:
     return Letta(base_url=platform.outputs()["apiUrl"], api_key=canaries["serverPassword"])
-
-
-def eventually(seconds: float = 60) -> tenacity.Retrying:
-    """Try again until it works or the deadline has passed; the last failure is the one that is shown."""
-    return tenacity.Retrying(stop=tenacity.stop_after_delay(seconds), wait=tenacity.wait_fixed(0.5), reraise=True)
-
-
-def new_agent(client: Letta, **arguments: Any) -> str:
-    """Create an agent that speaks with the stand-in, and give its id."""
-    agent = client.agents.create(
-        name=f"agent-{secrets.token_hex(4)}",
-        model="openai-proxy/stand-in",
-        embedding="openai/text-embedding-3-small",
-        memory_blocks=[{"label": "human", "value": "The human is a tester."}],
-        **arguments,
-    )
-    return str(agent.id)
-
-
-def reply_of(answer: Any) -> str:
-    """Give what the agent said at last."""
-    said = [one for one in answer.messages if one.message_type == "assistant_message"]
-    return str(said[-1].content)

@@ -1,4 +1,4 @@
-"""The alerts of `otel/alerts.yaml` fire when they should, and no others, on metrics of a real collector."""
+"""The right alerts of `otel/alerts.yaml`, and no others, fire on metrics of a real collector."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ import yaml
 import otel
 from otel.clickhouse import statements
 from otel.profiles import LOW_LATENCY
-from testbed import collector, grafana, promtool, small_disk
-from testbed.clickhouse import ClickHouse, Fault
-from testbed.letta_telemetry import Telemetry
-from testbed.otlp import Generator
-from testbed.otlp_items import Signal
-from testbed.promtool import Timeline, samples
+from testbed import collector, grafana, small_disk
+from testbed.clickhouse.server import ClickHouse, Fault
+from testbed.otlp.generator import Generator
+from testbed.otlp.items import Signal
+from testbed.otlp.letta_telemetry import Telemetry
+from testbed.polling import eventually
+from testbed.prometheus import promtool
+from testbed.prometheus.promtool import Timeline, samples
 
 pytestmark = pytest.mark.engine
 
@@ -38,7 +40,7 @@ PIPELINES = {Signal.TRACES: "spans", Signal.METRICS: "metric_points", Signal.LOG
 
 
 class Watched:
-    """A collector with a profile's own configuration, which is sent to and scraped."""
+    """A collector with a profile's configuration, to send signals to and to scrape."""
 
     def __init__(self, running: collector.Collector, generator: Generator, layout: otel.ListenLayout) -> None:
         self.running, self._generator = running, generator
@@ -57,10 +59,8 @@ class Watched:
         return httpx.get(self._metrics, timeout=10.0).raise_for_status().text
 
     def scrape_when(self, reached: Callable[[dict[str, float]], bool]) -> str:
-        """Scrape until its metrics say so."""
-        for attempt in tenacity.Retrying(
-            stop=tenacity.stop_after_delay(30), wait=tenacity.wait_fixed(0.1), reraise=True
-        ):
+        """Scrape until the metrics satisfy `reached`, and return the last scrape."""
+        for attempt in eventually(30, every=0.1):
             with attempt:
                 text = self.scrape()
                 assert reached(samples(text)), text
@@ -95,7 +95,7 @@ def watched(
         held.enter_context(running)
         generator = held.enter_context(Generator(f"127.0.0.1:{layout.grpc_port}", run="alerts"))
         yield Watched(running, generator, layout)
-        # What is in its queue is of no interest any more.
+        # Not stopped in order: what is in its queue does not matter any more.
         running.kill()
 
 
@@ -118,7 +118,7 @@ def all_sent(metrics: dict[str, float]) -> bool:
     )
 
 
-def test_prometheus_takes_the_rules() -> None:
+def test_prometheus_accepts_the_rules() -> None:
     done = subprocess.run(
         [promtool.program(), "check", "rules", "--lint=all", RULES], capture_output=True, text=True, check=False
     )
@@ -126,7 +126,7 @@ def test_prometheus_takes_the_rules() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_backend_that_does_not_answer_is_noticed_from_the_first_to_the_last(
+def test_a_backend_that_does_not_answer_raises_one_alert_after_another(
     tmp_path: Path, clickhouse: ClickHouse
 ) -> None:
     timeline = Timeline()
@@ -159,13 +159,13 @@ def test_a_backend_that_does_not_answer_is_noticed_from_the_first_to_the_last(
 
 
 def _expect_what_the_dashboard_shows(timeline: Timeline, query: grafana.Query) -> None:
-    """Have each panel of the collector's dashboard show something; nothing was dropped in this story."""
+    """Expect each panel of the collector's dashboard to show a value; nothing was dropped in this test."""
     if query.plugin == grafana.PROMETHEUS and "label_values" not in query.text and "send_failed" not in query.text:
         chosen = {"device_id": ".*", "environment": ".*"}
         timeline.expect_values(grafana.promql(query.text, chosen=chosen, rate_interval="4m"))
 
 
-def test_a_pipeline_that_takes_and_does_not_give_is_noticed(tmp_path: Path, clickhouse: ClickHouse) -> None:
+def test_a_pipeline_that_receives_and_does_not_deliver_is_noticed(tmp_path: Path, clickhouse: ClickHouse) -> None:
     timeline = Timeline()
     with watched(tmp_path, QUICK, to(clickhouse)) as one:
         for signal in Signal:
@@ -181,7 +181,7 @@ def test_a_pipeline_that_takes_and_does_not_give_is_noticed(tmp_path: Path, clic
     timeline.check(RULES, folder=tmp_path)
 
 
-def test_a_pipeline_that_never_gave_anything_is_noticed(tmp_path: Path, clickhouse: ClickHouse) -> None:
+def test_a_pipeline_that_never_delivered_is_noticed(tmp_path: Path, clickhouse: ClickHouse) -> None:
     timeline = Timeline()
     with clickhouse.failing(Fault.UNAVAILABLE), watched(tmp_path, QUICK, to(clickhouse)) as one:
         timeline.show(one.scrape(), minutes=5)
@@ -192,7 +192,7 @@ def test_a_pipeline_that_never_gave_anything_is_noticed(tmp_path: Path, clickhou
     timeline.check(RULES, folder=tmp_path)
 
 
-def test_probes_that_are_filtered_are_not_missed(tmp_path: Path, clickhouse: ClickHouse) -> None:
+def test_filtered_health_checks_raise_no_alert(tmp_path: Path, clickhouse: ClickHouse) -> None:
     timeline = Timeline()
     with watched(tmp_path, QUICK, to(clickhouse)) as one:
         for _ in range(6):
@@ -206,9 +206,7 @@ def test_probes_that_are_filtered_are_not_missed(tmp_path: Path, clickhouse: Cli
     timeline.check(RULES, folder=tmp_path)
 
 
-def test_a_collector_that_is_gone_is_noticed_and_one_that_came_back_is_not(
-    tmp_path: Path, clickhouse: ClickHouse
-) -> None:
+def test_a_collector_that_is_down_is_noticed_until_it_is_back(tmp_path: Path, clickhouse: ClickHouse) -> None:
     timeline = Timeline()
     with watched(tmp_path, QUICK, to(clickhouse)) as one:
         for signal in Signal:
@@ -225,7 +223,7 @@ def test_a_collector_that_is_gone_is_noticed_and_one_that_came_back_is_not(
     timeline.check(RULES, folder=tmp_path)
 
 
-def test_signals_that_a_backend_refuses_for_good_are_noticed(tmp_path: Path) -> None:
+def test_signals_that_a_backend_rejects_permanently_are_noticed(tmp_path: Path) -> None:
     timeline = Timeline()
     with refusing() as address:
         destinations = otel.Destinations(signoz=otel.SigNoz(endpoint=address))
@@ -241,7 +239,7 @@ def test_signals_that_a_backend_refuses_for_good_are_noticed(tmp_path: Path) -> 
 
 @contextmanager
 def refusing() -> Iterator[str]:
-    """Give the address of a server that says of every key that it is wrong, as SigNoz does."""
+    """Yield the address of a server that rejects every key, as SigNoz does."""
 
     class Handler(grpc.GenericRpcHandler):
         def service(self, handler_call_details: Any) -> Any:  # noqa: ARG002
@@ -283,7 +281,7 @@ def test_too_little_memory_is_noticed(tmp_path: Path, clickhouse: ClickHouse) ->
     with clickhouse.failing(Fault.UNAVAILABLE), watched(tmp_path, QUICK, to(clickhouse), memory_mib=96) as one:
         timeline.show(one.scrape(), minutes=6)
         timeline.expect(set())
-        # What waits for the next attempt is in memory, a megabyte each; when it is too much is up to Go.
+        # Requests that wait for a retry are in memory, a megabyte per span; Go decides when that is too much.
         for attempt in tenacity.Retrying(stop=tenacity.stop_after_attempt(10), reraise=True):
             with attempt:
                 one.send(count=70, padding=1_000_000, patience=1)

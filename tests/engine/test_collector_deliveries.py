@@ -1,7 +1,7 @@
-"""The collector's own program delivers to the stand-ins what was counted; needs no Docker, only a compiler once.
+"""The collector delivers counted signals to the stand-ins; this needs no Docker, only a Go compiler once.
 
-The configurations here are the least that exercises an exporter: they are not the profiles of `otel/`. With the
-exporter's own settings (lz4, `async_insert`) nothing has to be changed for the stand-in.
+The configurations here are the smallest that exercise an exporter, not the profiles of `otel/`. The stand-in works
+with the exporter's default settings (lz4, `async_insert`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import clickhouse_connect
 import pytest
 
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse, Fault
-from testbed.clickhouse_rows import stored
+from testbed.clickhouse.rows import stored
+from testbed.clickhouse.server import ClickHouse, Fault
 from testbed.collector import Collector, program
-from testbed.datadog import Datadog
-from testbed.otlp import Generator, Report
-from testbed.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
+from testbed.datadog.server import Datadog
+from testbed.otlp.generator import Generator, Report
+from testbed.otlp.items import RUN, SEQUENCE, SERVICE, Signal, ids
 from testbed.ports import reserved
 
 pytestmark = pytest.mark.engine
@@ -39,7 +39,7 @@ def collector_program() -> Path:
 
 @pytest.fixture
 def run_collector(collector_program: Path, tmp_path: Path) -> Iterator[Run]:
-    """Give a function that starts a collector with one exporter, and gives a generator that sends to it."""
+    """A function that starts a collector with one exporter, and returns a generator that sends to it."""
     with ExitStack() as held:
 
         def run(exporter: Mapping[str, Any], **environment: str) -> Generator:
@@ -91,21 +91,21 @@ def send_all(generator: Generator) -> list[Report]:
 
 
 def wait_until_stored(server: ClickHouse, report: Report) -> Counter[int]:
-    """Wait until all is stored that was acknowledged."""
+    """Wait until everything acknowledged is stored; return how often each number is."""
     server.wait_until(lambda: report.acknowledged <= stored(server, report.run, report.signal).keys())
     return stored(server, report.run, report.signal)
 
 
-def accept_dollars(secret: str) -> str:
-    """Write a secret as the collector's configuration wants it: what comes from a variable is expanded again."""
+def escaped(secret: str) -> str:
+    """Escape a secret for the collector's configuration, which expands the values of variables again."""
     return secret.replace("$", "$$")
 
 
-def test_each_signal_is_stored_once_with_what_the_exporter_does_by_itself(
+def test_each_signal_is_stored_once_in_tables_that_the_exporter_creates(
     run_collector: Run, tmp_path: Path
 ) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
-        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=escaped(PASSWORD))
         for report in send_all(generator):
             assert report.acknowledged == frozenset(range(COUNT))
             assert wait_until_stored(server, report) == Counter(range(COUNT))
@@ -118,9 +118,9 @@ def test_each_signal_is_stored_once_with_what_the_exporter_does_by_itself(
         assert {request.status for request in server.requests} == {200}
 
 
-def test_letta_reads_back_the_spans_of_a_trace_as_it_asks_for_them(run_collector: Run, tmp_path: Path) -> None:
+def test_lettas_query_returns_the_spans_of_a_trace(run_collector: Run, tmp_path: Path) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
-        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=escaped(PASSWORD))
         wait_until_stored(server, generator.start(Signal.TRACES, count=20, rate=FAST).finish())
 
         client = clickhouse_connect.get_client(
@@ -141,11 +141,11 @@ def test_letta_reads_back_the_spans_of_a_trace_as_it_asks_for_them(run_collector
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSES, Fault.UNAVAILABLE, Fault.UNAUTHORIZED, Fault.NOT_FOUND])
-def test_nothing_acknowledged_is_lost_while_clickhouse_is_wrong(
+def test_nothing_acknowledged_is_lost_while_clickhouse_has_a_fault(
     run_collector: Run, tmp_path: Path, fault: Fault
 ) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
-        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=escaped(PASSWORD))
         flow = generator.start(Signal.TRACES, count=COUNT, rate=5000, batch=100)
         flow.wait_for(1000)
         with server.failing(fault):
@@ -155,11 +155,11 @@ def test_nothing_acknowledged_is_lost_while_clickhouse_is_wrong(
         assert wait_until_stored(server, report) == Counter(report.acknowledged)
 
 
-def test_a_web_server_in_clickhouses_place_is_noticed_before_anything_is_inserted(
+def test_another_web_server_at_clickhouses_address_is_noticed_before_anything_is_inserted(
     run_collector: Run, tmp_path: Path
 ) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
-        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=escaped(PASSWORD))
         before = len(server.requests)
         with server.failing(Fault.GARBAGE):
             report = generator.start(Signal.TRACES, count=COUNT, rate=FAST).finish()
@@ -168,10 +168,10 @@ def test_a_web_server_in_clickhouses_place_is_noticed_before_anything_is_inserte
         assert wait_until_stored(server, report) == Counter(range(COUNT))
 
 
-def test_an_insert_to_which_something_else_says_yes_is_lost(run_collector: Run, tmp_path: Path) -> None:
-    """Show the limit, clickhouse-go looks at the status only, and that a loss is seen: the others' control."""
+def test_an_insert_that_another_server_answers_with_200_is_lost(run_collector: Run, tmp_path: Path) -> None:
+    """Show a known limit (clickhouse-go checks the status only), and that these tests can see a loss."""
     with ClickHouse(tmp_path, password=PASSWORD) as server:
-        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=escaped(PASSWORD))
         with server.failing(Fault.SWALLOWS):
             lost = generator.start(Signal.LOGS, count=10, rate=FAST).finish()
             server.wait_for(lambda request: request.statement.startswith("INSERT"))
@@ -184,7 +184,7 @@ def test_an_insert_to_which_something_else_says_yes_is_lost(run_collector: Run, 
 
 def test_an_insert_whose_answer_was_lost_is_stored_twice(run_collector: Run, tmp_path: Path) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
-        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=escaped(PASSWORD))
         with server.failing(Fault.CUTS_ANSWERS):
             flow = generator.start(Signal.LOGS, count=10, rate=FAST)
             server.wait_for(lambda request: request.written_rows > 0)
@@ -195,10 +195,10 @@ def test_an_insert_whose_answer_was_lost_is_stored_twice(run_collector: Run, tmp
         assert min(stored(server, report.run, report.signal).values()) > 1
 
 
-def test_a_changed_password_holds_data_up_and_loses_none(run_collector: Run, tmp_path: Path) -> None:
+def test_a_changed_password_delays_data_and_loses_none(run_collector: Run, tmp_path: Path) -> None:
     with ClickHouse(tmp_path, password="new") as server:
         server.accept("new", PASSWORD)
-        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        generator = run_collector(to_clickhouse(server), CLICKHOUSE_PASSWORD=escaped(PASSWORD))
         server.accept("new")
         report = generator.start(Signal.TRACES, count=100, rate=FAST).finish()
         server.wait_for(lambda request: request.code == 516)
@@ -209,17 +209,17 @@ def test_a_changed_password_holds_data_up_and_loses_none(run_collector: Run, tmp
         assert wait_until_stored(server, report) == Counter(range(100))
 
 
-def test_tls_is_spoken_to_a_server_whose_authority_is_named(run_collector: Run, tmp_path: Path) -> None:
+def test_a_server_is_trusted_by_its_authority(run_collector: Run, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     with ClickHouse(tmp_path, password=PASSWORD, certificate=authority.issue("127.0.0.1")) as server:
         exporter = to_clickhouse(server, tls={"ca_file": str(authority.certificate)})
-        generator = run_collector(exporter, CLICKHOUSE_PASSWORD=accept_dollars(PASSWORD))
+        generator = run_collector(exporter, CLICKHOUSE_PASSWORD=escaped(PASSWORD))
         report = generator.start(Signal.LOGS, count=100, rate=FAST).finish()
 
         assert wait_until_stored(server, report) == Counter(range(100))
 
 
-def test_datadogs_otlp_intake_gets_the_ids_that_were_sent(run_collector: Run) -> None:
+def test_datadogs_otlp_intake_receives_the_ids_that_were_sent(run_collector: Run) -> None:
     with Datadog(api_key="key") as datadog:
         exporter = {"otlp_http": {"endpoint": datadog.url(), "headers": {"dd-api-key": "${env:DD_API_KEY}"}}}
         generator = run_collector(exporter, DD_API_KEY="key")

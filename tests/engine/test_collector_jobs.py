@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import docker
@@ -14,9 +11,9 @@ import pytest
 
 import otel
 import otel.clickhouse
-from testbed.clickhouse import ClickHouse, Fault
-from testbed.stoppable_server import StoppableServer
-from tests.engine.conftest import EVERYWHERE
+from testbed.clickhouse.server import ClickHouse, Fault
+from testbed.containers import run_to_end
+from testbed.stoppable_server import EVERY_ADDRESS, QuietHandler, StoppableServer
 
 pytestmark = pytest.mark.engine
 
@@ -27,38 +24,27 @@ Job = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def job(engine: docker.DockerClient, images: dict[str, str]) -> Job:
-    """Return a function that runs a program of the collector's image, and returns exit code and output."""
+    """A function that runs a program of the collector's image, and returns its exit code and output."""
 
     def run(*command: str, files: dict[str, str] | None = None, **environment: str) -> tuple[int, str]:
-        container = engine.containers.create(
-            images["collector"], list(command[1:]), entrypoint=command[0], environment=environment
+        program, *arguments = command
+        ended = run_to_end(
+            engine, images["collector"], *arguments, entrypoint=program, files=files, environment=environment
         )
-        try:
-            packed = io.BytesIO()
-            with tarfile.open(fileobj=packed, mode="w") as archive:
-                for name, content in (files or {}).items():
-                    entry = tarfile.TarInfo(name)
-                    entry.size, entry.mode = len(content.encode()), 0o444
-                    archive.addfile(entry, io.BytesIO(content.encode()))
-            container.put_archive("/", packed.getvalue())
-            container.start()
-            code = container.wait(timeout=120)["StatusCode"]
-            return code, container.logs().decode()
-        finally:
-            container.remove(force=True, v=True)
+        return ended.code, ended.log
 
     return run
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ClickHouse]:
-    with ClickHouse(tmp_path, password=PASSWORD, host=EVERYWHERE) as clickhouse:
+    with ClickHouse(tmp_path, password=PASSWORD, host=EVERY_ADDRESS) as clickhouse:
         yield clickhouse
 
 
 @pytest.fixture
 def create_schema(job: Job, server: ClickHouse, host_address: str) -> Job:
-    """Return a function that runs the schema's job against the server."""
+    """A function that runs the schema job against the server."""
 
     def run(password: str = PASSWORD, patience: str = "3") -> tuple[int, str]:
         endpoint = server.url(host_address)
@@ -74,7 +60,7 @@ def create_schema(job: Job, server: ClickHouse, host_address: str) -> Job:
     return run
 
 
-def test_the_schema_is_made_and_may_be_made_again(create_schema: Job, server: ClickHouse) -> None:
+def test_the_schema_can_be_created_repeatedly(create_schema: Job, server: ClickHouse) -> None:
     for _ in range(2):
         code, printed = create_schema()
         assert code == 0, printed
@@ -84,7 +70,7 @@ def test_the_schema_is_made_and_may_be_made_again(create_schema: Job, server: Cl
     assert server.ask("SELECT Version FROM otel.otel_schema") == [{"Version": otel.clickhouse.SCHEMA_VERSION}]
 
 
-def test_a_wrong_password_ends_the_job_at_once_with_the_setting_and_without_the_password(
+def test_a_wrong_password_fails_the_job_at_once_and_the_message_names_the_setting_and_not_the_password(
     create_schema: Job, server: ClickHouse
 ) -> None:
     code, printed = create_schema(password="wrong-and-secret", patience="60")
@@ -103,7 +89,7 @@ def test_a_wrong_password_ends_the_job_at_once_with_the_setting_and_without_the_
         (Fault.NOT_FOUND, "letta:clickhouseEndpoint"),
     ],
 )
-def test_a_clickhouse_that_is_wrong_fails_the_job_with_the_reason(
+def test_a_clickhouse_with_a_fault_fails_the_job_with_the_reason(
     create_schema: Job, server: ClickHouse, fault: Fault, words: str
 ) -> None:
     with server.failing(fault):
@@ -113,22 +99,19 @@ def test_a_clickhouse_that_is_wrong_fails_the_job_with_the_reason(
     assert words in printed
 
 
-class _Redirection(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.server.owner.append(self.path)  # type: ignore[attr-defined]
-        self.rfile.read(int(self.headers["Content-Length"]))
+class _Redirection(QuietHandler):
+    def do_POST(self) -> None:  # noqa: N802
+        self.server.owner.append(self.path)
+        self.read_body()
         self.send_response(307)
-        self.send_header("Location", "/taken")
+        self.send_header("Location", "/elsewhere")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        pass
 
-
-def test_a_redirection_does_not_get_the_password(job: Job, host_address: str) -> None:
+def test_a_redirect_target_does_not_receive_the_password(job: Job, host_address: str) -> None:
     asked: list[str] = []
-    server = StoppableServer((EVERYWHERE, 0), _Redirection, asked)
+    server = StoppableServer((EVERY_ADDRESS, 0), _Redirection, asked)
     server.start()
     try:
         code, printed = job(
@@ -145,16 +128,13 @@ def test_a_redirection_does_not_get_the_password(job: Job, host_address: str) ->
     assert "letta:clickhouseEndpoint" in printed
 
 
-class _Metrics(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body: bytes = self.server.owner.encode()  # type: ignore[attr-defined]
+class _Metrics(QuietHandler):
+    def do_GET(self) -> None:  # noqa: N802
+        body: bytes = self.server.owner.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -187,7 +167,7 @@ class _Metrics(BaseHTTPRequestHandler):
 def test_soak_fails_only_when_something_is_lost_or_refused_or_nothing_is_delivered(
     job: Job, host_address: str, metrics: str, code: int, words: str
 ) -> None:
-    server = StoppableServer((EVERYWHERE, 0), _Metrics, metrics)
+    server = StoppableServer((EVERY_ADDRESS, 0), _Metrics, metrics)
     server.start()
     try:
         ended, printed = job("soak", "1", f"http://{host_address}:{server.port}/metrics")

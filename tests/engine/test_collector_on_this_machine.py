@@ -1,4 +1,4 @@
-"""`collector run` as people start it, without Docker: fed over OTLP, looked at while it runs, and told to end."""
+"""`collector run` as users start it, without Docker: fed over OTLP, inspected while it runs, and stopped."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-import tenacity
 
 import otel
-from testbed import spans
-from testbed.clickhouse import ClickHouse
+from testbed.clickhouse.server import ClickHouse
 from testbed.collector import program
-from testbed.otlp import Generator, Report
-from testbed.otlp_items import RUN, SEQUENCE, SERVICE, Signal, ids
+from testbed.otlp import spans
+from testbed.otlp.generator import Generator, Report
+from testbed.otlp.items import RUN, SEQUENCE, SERVICE, Signal, ids
+from testbed.polling import eventually
 from testbed.ports import reserved
 from toolchain import locations
 
@@ -40,7 +40,7 @@ OURS = re.compile("CLICKHOUSE_|SIGNOZ_|DD_|GRAFANA_|LETTA_|OTEL_|XDG_")
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A command that runs."""
+    """A running command."""
 
     process: subprocess.Popen[bytes]
     home: Path
@@ -62,7 +62,7 @@ class Running:
         return child
 
     def wait_until_up(self) -> None:
-        for attempt in _patiently():
+        for attempt in eventually(SECONDS, every=0.1):
             with attempt:
                 assert self.process.poll() is None, self.said
                 httpx.get(self.health, timeout=1.0).raise_for_status()
@@ -76,14 +76,10 @@ class Running:
         return self.process.wait(SECONDS)
 
 
-def _patiently() -> tenacity.Retrying:
-    return tenacity.Retrying(stop=tenacity.stop_after_delay(SECONDS), wait=tenacity.wait_fixed(0.1), reraise=True)
-
-
 @contextmanager
 def running(home: Path, *options: str, version: str = otel.DEFAULT_VERSION, **variables: str) -> Iterator[Running]:
-    """Start the command with a home of its own, and only the variables that are given."""
-    # Built in advance, so that the command finds it in the cache that is everybody's.
+    """Start the command with its own home, and with the given variables only."""
+    # Built in advance, so that the command finds it in the shared cache.
     program(version)
     inherited = {name: value for name, value in os.environ.items() if not OURS.match(name)}
     own = {"HOME": str(home), "LETTA_CACHE_HOME": str(locations.cache_home()), "LETTA_COLLECTOR_ROUTE": "go"}
@@ -125,7 +121,7 @@ def expected(report: Report) -> Counter[tuple[str, str]]:
         ("0.96.0", signal.SIGTERM),
     ],
 )
-def test_from_nothing_it_writes_what_it_was_sent_and_ends_in_order(
+def test_in_an_empty_home_it_writes_what_it_was_sent_and_ends_in_order(
     tmp_path: Path, version: str, ending: signal.Signals
 ) -> None:
     variables = {"GRAFANA_URL": "https://grafana.example/", "LETTA_ENVIRONMENT": "laptop"}
@@ -135,7 +131,7 @@ def test_from_nothing_it_writes_what_it_was_sent_and_ends_in_order(
         code = command.end(ending)
 
     assert code == 0, command.said
-    written = spans.read(command.state / "data" / otel.TRACES_FILE)
+    written = list(spans.parse((command.state / "data" / otel.TRACES_FILE).read_text()))
     assert Counter((span.trace_id, span.span_id) for span in written) == expected(report)
     device = (command.state / "device-id").read_text().strip()
     assert {span.resource["device.id"] for span in written} == {device}
@@ -146,7 +142,7 @@ def test_from_nothing_it_writes_what_it_was_sent_and_ends_in_order(
 
 
 @pytest.mark.parametrize("version", otel.VERSIONS)
-def test_it_makes_clickhouses_tables_delivers_into_them_and_keeps_the_password(
+def test_it_creates_clickhouses_tables_delivers_to_them_and_keeps_the_password_secret(
     tmp_path: Path, version: str
 ) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
@@ -157,7 +153,7 @@ def test_it_makes_clickhouses_tables_delivers_into_them_and_keeps_the_password(
             mode = secret.stat().st_mode & 0o777
             seen = [*command.collector.cmdline(), *command.collector.environ().values()]
             traces, metrics = command.send(Signal.TRACES, Signal.METRICS)
-            for attempt in _patiently():
+            for attempt in eventually(SECONDS, every=0.1):
                 with attempt:
                     points = server.ask("SELECT count() AS n FROM otel.otel_metrics_gauge")
                     stored = server.ask("SELECT TraceId, SpanId FROM otel.otel_traces")
@@ -184,7 +180,7 @@ def test_it_makes_clickhouses_tables_delivers_into_them_and_keeps_the_password(
 
 
 def test_production_reads_the_log_files_of_a_server_on_this_machine(tmp_path: Path) -> None:
-    # Of today: older lines than the tables keep would be removed at once.
+    # Recent: lines older than the tables' retention would be removed at once.
     now = datetime.now(UTC)
     logs = tmp_path / ".letta" / "logs"
     logs.mkdir(parents=True)
@@ -194,7 +190,7 @@ def test_production_reads_the_log_files_of_a_server_on_this_machine(tmp_path: Pa
         variables = {"CLICKHOUSE_ENDPOINT": server.url(), "CLICKHOUSE_PASSWORD": PASSWORD}
         with running(tmp_path, "--production", **variables) as command:
             command.wait_until_up()
-            for attempt in _patiently():
+            for attempt in eventually(SECONDS, every=0.1):
                 with attempt:
                     found = server.ask("SELECT Body, SeverityText FROM otel.otel_logs")
                     assert found
@@ -205,9 +201,9 @@ def test_production_reads_the_log_files_of_a_server_on_this_machine(tmp_path: Pa
     assert "profile clickhouse: " in command.said
 
 
-def test_while_clickhouse_is_down_it_says_so_and_keeps_what_comes(tmp_path: Path) -> None:
-    with reserved(1) as (nobody,):
-        variables = {"CLICKHOUSE_ENDPOINT": f"http://127.0.0.1:{nobody}", "CLICKHOUSE_PASSWORD": PASSWORD}
+def test_while_clickhouse_is_down_it_says_so_and_queues_what_it_receives(tmp_path: Path) -> None:
+    with reserved(1) as (unused,):
+        variables = {"CLICKHOUSE_ENDPOINT": f"http://127.0.0.1:{unused}", "CLICKHOUSE_PASSWORD": PASSWORD}
         with running(tmp_path, "--production", **variables) as command:
             command.wait_until_up()
             (report,) = command.send(Signal.TRACES)
@@ -217,7 +213,7 @@ def test_while_clickhouse_is_down_it_says_so_and_keeps_what_comes(tmp_path: Path
     with ClickHouse(tmp_path, password=PASSWORD) as server:
         variables["CLICKHOUSE_ENDPOINT"] = server.url()
         with running(tmp_path, "--production", **variables) as again:
-            for attempt in _patiently():
+            for attempt in eventually(SECONDS, every=0.1):
                 with attempt:
                     assert again.process.poll() is None, again.said
                     stored = server.ask("SELECT TraceId, SpanId FROM otel.otel_traces")
@@ -227,9 +223,9 @@ def test_while_clickhouse_is_down_it_says_so_and_keeps_what_comes(tmp_path: Path
     assert Counter((row["TraceId"], row["SpanId"]) for row in stored) == expected(report)
 
 
-def test_an_old_collector_that_would_not_start_without_clickhouse_is_not_started(tmp_path: Path) -> None:
-    with reserved(1) as (nobody,):
-        variables = {"CLICKHOUSE_ENDPOINT": f"http://127.0.0.1:{nobody}", "CLICKHOUSE_PASSWORD": PASSWORD}
+def test_an_old_collector_is_not_started_while_clickhouse_is_down(tmp_path: Path) -> None:
+    with reserved(1) as (unused,):
+        variables = {"CLICKHOUSE_ENDPOINT": f"http://127.0.0.1:{unused}", "CLICKHOUSE_PASSWORD": PASSWORD}
         with running(tmp_path, version="0.96.0", **variables) as command:
             code = command.process.wait(SECONDS)
 
@@ -238,7 +234,7 @@ def test_an_old_collector_that_would_not_start_without_clickhouse_is_not_started
     assert "Collector 0.96.0 does not start without it" in command.said
 
 
-def test_the_exit_code_is_the_collectors_and_secrets_go_also_when_it_is_killed(tmp_path: Path) -> None:
+def test_the_exit_code_is_the_collectors_and_secrets_are_removed_even_when_it_is_killed(tmp_path: Path) -> None:
     with ClickHouse(tmp_path, password=PASSWORD) as server:
         variables = {"CLICKHOUSE_ENDPOINT": server.url(), "CLICKHOUSE_PASSWORD": PASSWORD}
         with running(tmp_path, **variables) as command:

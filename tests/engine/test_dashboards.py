@@ -1,6 +1,6 @@
-"""Each query of the dashboards, run by ClickHouse on tables that a real collector filled, gives what was put in.
+"""The dashboards' queries, run by ClickHouse on tables that a real collector filled, return what was sent.
 
-All numbers here were worked out by hand from `story`.
+All expected numbers were calculated by hand from `record`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pytest
 import otel
 from otel.clickhouse import statements
 from testbed import grafana
-from testbed.clickhouse import ClickHouse
+from testbed.clickhouse.server import ClickHouse
 from testbed.collector import Collector, program
-from testbed.letta_telemetry import ERROR, OK, Attributes, Telemetry, exception, trace_id
+from testbed.otlp.letta_telemetry import ERROR, OK, Attributes, Telemetry, exception, trace_id
 from testbed.ports import reserved
 
 pytestmark = pytest.mark.engine
@@ -27,9 +27,9 @@ PASSWORD = "pa$$word"
 MESSAGES = "POST /v1/agents/{agent_id}/messages"
 
 
-def story(here: Telemetry, elsewhere: Telemetry) -> None:
-    """Tell what happens on one stack, and enough on another that it would be noticed."""
-    # Minute 0: twenty quick requests of 10, 20, … 200 ms, and one for an agent that there is not.
+def record(here: Telemetry, elsewhere: Telemetry) -> None:
+    """Record telemetry of one stack, and enough of another that mixing them up would be noticed."""
+    # Minute 0: twenty quick requests of 10, 20, … 200 ms, and one for an agent that does not exist.
     for number in range(1, 21):
         here.request("GET /v1/agents/", at=number, ms=10 * number, status=200)
     here.request("GET /v1/agents/{agent_id}", at=30, ms=5, status=404, trace="missing")
@@ -68,7 +68,7 @@ def story(here: Telemetry, elsewhere: Telemetry) -> None:
     # Minute 6: a request that ends without an answer.
     here.request("GET /v1/tools/", at=360, ms=40, status=None, trace="broken", error="ValueError: broken")
 
-    # Another stack, slower and worse in all; and this one before the time that is looked at.
+    # Another stack, slower and with more errors; and this one before the dashboard's time range.
     elsewhere.request("GET /v1/agents/", at=1, ms=60_000, status=500, trace="other", error="OSError: other")
     elsewhere.span("time_to_first_token", trace="other", at=1, ms=50_000, attributes={"llm_config.model": "other"})
     elsewhere.step(trace="other", parent="", at=1, llm_ms=9000, tokens=(7, 7), tools=[("other", 9, False)])
@@ -108,11 +108,11 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]
         }
         here = Telemetry(device="here", environment="prod", start=START)
         elsewhere = Telemetry(device="elsewhere", environment="staging", start=START)
-        story(here, elsewhere)
+        record(here, elsewhere)
         with Collector(program(), configuration, folder=folder, health=f"http://127.0.0.1:{health}"):
             for one in (here, elsewhere):
                 one.send(f"http://127.0.0.1:{otlp}")
-        # Told to end, it has stored what it had.
+        # When it is stopped, it has stored everything.
         yield server
 
 
@@ -124,8 +124,8 @@ QUERIES = {
 }
 
 
-def asked(clickhouse: ClickHouse, query: grafana.Query, **chosen: grafana.Value) -> list[tuple[Any, ...]]:
-    """Give the rows of a query, with times as seconds after START."""
+def rows_of(clickhouse: ClickHouse, query: grafana.Query, **chosen: grafana.Value) -> list[tuple[Any, ...]]:
+    """Return a query's rows, with times as seconds after START."""
     known: dict[str, grafana.Value] = {"database": "otel", "device_id": ("here",), "environment": (grafana.ALL,)}
     rows = clickhouse.ask(
         grafana.sql(query.text, times=TIMES, chosen={"search": "", "trace_id": "", **known, **chosen})
@@ -215,20 +215,20 @@ EXPECTED: dict[tuple[str, str], list[tuple[Any, ...]]] = {
     trace("Log lines of the trace"): [],
 }
 ELSEWHERE = {service("Slowest requests"), trace("Trace")}
-"""Queries with tests of their own below."""
+"""Queries that have their own tests below."""
 
 
-def test_what_each_query_gives_is_known() -> None:
+def test_each_query_has_an_expected_result() -> None:
     assert QUERIES.keys() == EXPECTED.keys() | ELSEWHERE
 
 
 @pytest.mark.parametrize("key", EXPECTED, ids=": ".join)
-def test_a_query_gives_what_happened_on_the_chosen_stack(clickhouse: ClickHouse, key: tuple[str, str]) -> None:
-    assert asked(clickhouse, QUERIES[key]) == EXPECTED[key]
+def test_a_query_returns_what_happened_on_the_chosen_stack(clickhouse: ClickHouse, key: tuple[str, str]) -> None:
+    assert rows_of(clickhouse, QUERIES[key]) == EXPECTED[key]
 
 
-def test_the_slowest_requests_come_first_and_lead_to_their_traces(clickhouse: ClickHouse) -> None:
-    rows = asked(clickhouse, QUERIES[service("Slowest requests")])
+def test_the_slowest_requests_come_first_with_their_traces(clickhouse: ClickHouse) -> None:
+    rows = rows_of(clickhouse, QUERIES[service("Slowest requests")])
 
     assert len(rows) == 24
     assert rows[:3] == [
@@ -238,30 +238,30 @@ def test_the_slowest_requests_come_first_and_lead_to_their_traces(clickhouse: Cl
     ]
 
 
-def test_all_stacks_show_when_all_are_chosen(clickhouse: ClickHouse) -> None:
-    rows = asked(clickhouse, QUERIES[service("Slowest requests")], device_id=(grafana.ALL,))
+def test_all_stacks_are_shown_when_all_are_chosen(clickhouse: ClickHouse) -> None:
+    rows = rows_of(clickhouse, QUERIES[service("Slowest requests")], device_id=(grafana.ALL,))
 
     assert rows[0] == (1, "GET /v1/agents/", 60_000, "500", trace_id("other"))
     assert len(rows) == 25
 
 
 def test_several_stacks_can_be_chosen_together(clickhouse: ClickHouse) -> None:
-    assert len(asked(clickhouse, QUERIES[service("Slowest requests")], device_id=("here", "elsewhere"))) == 25
+    assert len(rows_of(clickhouse, QUERIES[service("Slowest requests")], device_id=("here", "elsewhere"))) == 25
 
 
-def test_one_environment_shows_when_it_is_chosen(clickhouse: ClickHouse) -> None:
+def test_only_the_chosen_environment_is_shown(clickhouse: ClickHouse) -> None:
     for key in (service("Slowest requests"), agents("Turns"), agents("Tool calls"), logs("Lines")):
         chosen = {"device_id": (grafana.ALL,), "environment": ("staging",)}
-        assert len(asked(clickhouse, QUERIES[key], **chosen)) == 1, key
+        assert len(rows_of(clickhouse, QUERIES[key], **chosen)) == 1, key
 
 
-def test_log_lines_are_found_by_their_words_whatever_the_quotes(clickhouse: ClickHouse) -> None:
-    rows = asked(clickhouse, QUERIES[logs("Lines")], search="it's THE")
+def test_log_lines_can_be_searched_with_quotes_and_in_any_case(clickhouse: ClickHouse) -> None:
+    rows = rows_of(clickhouse, QUERIES[logs("Lines")], search="it's THE")
 
     assert [row[3] for row in rows] == ["It's the model"]
 
 
-def test_a_trace_shows_its_spans_below_each_other_and_its_log_lines(clickhouse: ClickHouse) -> None:
+def test_a_trace_shows_its_spans_with_their_parents_and_its_log_lines(clickhouse: ClickHouse) -> None:
     chosen = {"trace_id": trace_id("failed turn")}
     spans = clickhouse.ask(
         grafana.sql(QUERIES[trace("Trace")].text, times=TIMES, chosen={"database": "otel", **chosen})
@@ -274,5 +274,5 @@ def test_a_trace_shows_its_spans_below_each_other_and_its_log_lines(clickhouse: 
     assert root["startTime"] == pytest.approx((START.timestamp() + 300) * 1000)
     assert {"key": "http.status_code", "value": "500"} in root["tags"]
     assert {"key": "device.id", "value": "here"} in root["serviceTags"]
-    lines = asked(clickhouse, QUERIES[trace("Log lines of the trace")], **chosen)
+    lines = rows_of(clickhouse, QUERIES[trace("Log lines of the trace")], **chosen)
     assert [line[1:5] for line in lines] == [("error", "Letta.llm", "It's the model", "Traceback: …")]

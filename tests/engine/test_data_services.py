@@ -1,4 +1,4 @@
-"""Postgres and Redis alone, for people who run the server from source; and who owns data volumes."""
+"""Postgres and Redis alone, for users who run the server from source; and which stack owns a data volume."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from testbed.deployment import Deployment
-from tests.engine.conftest import NewDeployment
+from catalogue import STACK_LABEL, Composition, services
+from testbed.deployment import Deployment, NewDeployment
 
 pytestmark = pytest.mark.engine
 
@@ -24,7 +24,7 @@ def data(new_deployment: NewDeployment) -> Iterator[Deployment]:
 
 
 def test_only_the_data_services_run_and_answer_on_the_host(data: Deployment) -> None:
-    assert set(data.ids()) <= {"postgres", "redis", "roles"}
+    assert set(data.ids()) <= {*(service.name for service in services(Composition.DATA)), "roles"}
     outputs = data.outputs(secrets=True)
     redis = urlsplit(outputs["redisUrl"])
     with socket.create_connection((redis.hostname, redis.port), timeout=5) as connection:
@@ -32,7 +32,7 @@ def test_only_the_data_services_run_and_answer_on_the_host(data: Deployment) -> 
         assert connection.recv(16) == b"+PONG\r\n"
 
 
-def test_the_database_takes_the_password_from_the_outputs_and_no_other(data: Deployment) -> None:
+def test_the_database_accepts_only_the_password_in_the_outputs(data: Deployment) -> None:
     url = data.outputs(secrets=True)["postgresUrl"]
     with psycopg.connect(url) as connection:
         assert connection.pgconn.ssl_in_use
@@ -41,13 +41,13 @@ def test_the_database_takes_the_password_from_the_outputs_and_no_other(data: Dep
         assert connection.execute("show data_checksums").fetchone() == ("on",)
         connection.execute("create table mine (id int)")
         owner = connection.execute("select tableowner from pg_tables where tablename = 'mine'").fetchone()
-        assert owner == ("letta_owner",), "what a login role makes belongs to the owner of the schema"
+        assert owner == ("letta_owner",), "the schema's owner owns what a login role creates"
         connection.rollback()
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url.replace(str(urlsplit(url).password), "wrong"))
 
 
-def test_protected_data_cannot_be_removed_by_a_stray_change(data: Deployment) -> None:
+def test_protected_data_cannot_be_removed_by_accident(data: Deployment) -> None:
     data.set(protectData=True)
     data.pulumi("up", "--yes", "--skip-preview")
     refused = data.make("down", "YES=1", check=False)
@@ -58,10 +58,10 @@ def test_protected_data_cannot_be_removed_by_a_stray_change(data: Deployment) ->
     data.pulumi("up", "--yes", "--skip-preview")
 
 
-def test_a_volume_of_another_stack_is_refused_and_left_alone(new_deployment: NewDeployment) -> None:
+def test_a_volume_that_the_stack_did_not_create_is_refused_and_left_alone(new_deployment: NewDeployment) -> None:
     deployment = new_deployment(services="data")
     name = f"letta-{deployment.stack}-postgres-data"
-    deployment.engine.volumes.create(name, labels={"letta-platform.stack": deployment.stack})
+    deployment.engine.volumes.create(name, labels={STACK_LABEL: deployment.stack})
     refused = deployment.make("up", check=False)
     assert refused.code != 0
     assert f"docker volume rm {name}" in refused.output

@@ -1,4 +1,4 @@
-"""What servers and migrations ask of a database before they use it: its revision, and the key of its secrets."""
+"""What servers and migrations check in a database before they use it: its revision, and its encryption key."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 import docker
 import pytest
 
+from catalogue import LETTA
 from testbed.deployment import Container, Deployment
-from tests.engine.conftest import eventually
+from testbed.polling import eventually
 
 pytestmark = pytest.mark.engine
 
@@ -33,7 +34,7 @@ def _sql(platform: Deployment, statement: str, *, database: str = "postgres") ->
 
 @pytest.fixture
 def database(platform: Deployment) -> Iterator[str]:
-    """Give the address of a database of its own beside the platform's, made as the roles JOB does, and empty."""
+    """The address of an empty database next to the platform's, set up as the roles job does."""
     _sql(platform, f"CREATE DATABASE {NAME} OWNER letta_owner")
     try:
         _sql(platform, f"ALTER DATABASE {NAME} SET search_path TO letta")
@@ -48,7 +49,7 @@ def database(platform: Deployment) -> Iterator[str]:
 
 @pytest.fixture
 def start(platform: Deployment, engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Start]:
-    """Give a function that starts a container of the server's image where it reaches Postgres."""
+    """A function that starts a container of the server's image that can reach Postgres."""
     with ExitStack() as started:
 
         @contextmanager
@@ -58,8 +59,8 @@ def start(platform: Deployment, engine: docker.DockerClient, images: dict[str, s
                 [command],
                 detach=True,
                 read_only=True,
-                tmpfs={"/tmp": "mode=1777", "/var/lib/letta": "uid=10001,gid=10001"},
-                # Postgres' own namespace reaches it by its name, and nothing new joins the networks.
+                tmpfs={"/tmp": "mode=1777", "/var/lib/letta": f"uid={LETTA.user},gid={LETTA.user}"},
+                # In Postgres' network namespace its name resolves, and nothing new joins the networks.
                 network_mode=f"container:{platform.container('postgres').id}",
                 environment={"LETTA_PG_URI": address, "LETTA_ENCRYPTION_KEY": key},
             )
@@ -71,18 +72,18 @@ def start(platform: Deployment, engine: docker.DockerClient, images: dict[str, s
         yield lambda command, address, key: started.enter_context(running(command, address, key))
 
 
-def _said(container: Container) -> str:
+def _log(container: Container) -> str:
     return str(container.logs().decode())
 
 
-def _ended(container: Container) -> int:
+def _exit_code(container: Container) -> int:
     return int(container.wait(timeout=120)["StatusCode"])
 
 
-def _serves(container: Container) -> None:
+def _wait_until_healthy(container: Container) -> None:
     for attempt in eventually(120):
         with attempt:
-            assert container.exec_run(["letta-healthy"]).exit_code == 0, _said(container)[-2000:]
+            assert container.exec_run(["letta-healthy"]).exit_code == 0, _log(container)[-2000:]
 
 
 def test_a_server_that_starts_before_the_migration_waits_for_it_and_serves(
@@ -92,28 +93,28 @@ def test_a_server_that_starts_before_the_migration_waits_for_it_and_serves(
     server = start("server", database, key)
     for attempt in eventually(120):
         with attempt:
-            assert "waiting for the migration: the database is at nothing yet" in _said(server)
+            assert "waiting for the migration: the database is at nothing yet" in _log(server)
     assert server.exec_run(["letta-healthy"]).exit_code != 0
 
-    assert _ended(start("migrate", database, key)) == 0
+    assert _exit_code(start("migrate", database, key)) == 0
 
-    _serves(server)
+    _wait_until_healthy(server)
     newer = "UPDATE alembic_version SET version_num = 'made_by_a_newer_one'"
     _sql(platform, newer, database=NAME)
     server.restart(timeout=60)
-    # As after a rollout that failed: the old server has to go on.
-    _serves(server)
+    # As after a failed rollout: the old server must keep working.
+    _wait_until_healthy(server)
 
 
 def test_another_encryption_key_is_refused_and_nothing_is_changed(
     platform: Deployment, database: str, start: Start
 ) -> None:
     key = _secret(platform, "LETTA_ENCRYPTION_KEY")
-    assert _ended(start("migrate", database, key)) == 0
+    assert _exit_code(start("migrate", database, key)) == 0
     for command in ("migrate", "server"):
         refused = start(command, database, WRONG_KEY)
-        assert _ended(refused) == 1
-        assert "encryptionKey" in _said(refused)
-        assert WRONG_KEY not in _said(refused)
-        assert key not in _said(refused)
-    assert _ended(start("migrate", database, key)) == 0
+        assert _exit_code(refused) == 1
+        assert "encryptionKey" in _log(refused)
+        assert WRONG_KEY not in _log(refused)
+        assert key not in _log(refused)
+    assert _exit_code(start("migrate", database, key)) == 0

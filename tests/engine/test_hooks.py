@@ -14,7 +14,7 @@ import pytest
 
 from runtime.engine.hooks import Hook, StartupFollower
 from testbed.deployment import Container
-from tests.engine.conftest import eventually
+from testbed.polling import eventually
 
 pytestmark = pytest.mark.engine
 

@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from testbed.deployment import Deployment
-from tests.engine.conftest import eventually
+from testbed.polling import eventually
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
 def source(platform: Deployment, tmp_path: Path) -> Path:
-    """Give the server's source, as it lies in the image."""
+    """A copy of the server's source from the image."""
     container = platform.container("letta")
     found = container.exec_run(
         ["sh", "-c", "find / -xdev -type d -path '*site-packages/letta' -prune -print 2>/dev/null | head -n 1"]

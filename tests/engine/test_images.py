@@ -1,11 +1,9 @@
-"""The images as they are built: complete in spite of trimming, small, without tools, each with its manifest."""
+"""The built images: complete despite trimming, small, without build tools, each with its manifest."""
 
 from __future__ import annotations
 
-import io
 import json
 import secrets
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +13,21 @@ import docker
 import docker.errors
 import pytest
 
+from catalogue import BASE_IMAGE_NAME, COLLECTOR, LETTA, NGINX, SERVICES
 from components import nginx
+from testbed.containers import archive, read_file, run_to_end
 from testbed.deployment import Container
-from tests.engine.conftest import eventually
+from testbed.polling import eventually
 
 pytestmark = pytest.mark.engine
 
 SCRIPTS = Path(__file__).with_name("image_scripts")
-USERS = {"postgres": 10002, "redis": 10003, "nginx": 10004, "letta": 10001, "collector": 10005}
+USERS = {service.name: service.user for service in SERVICES}
 MANIFEST = "/usr/share/letta-platform/manifest.txt"
 LETTA_LIMIT_MB = 700
 
-# Modules that cannot be imported in the complete environment either: code for optional extras that the platform
-# does not install, code that upstream left broken, and upstream's own tests.
+# Modules that cannot be imported in the untrimmed environment either: code for optional extras that the platform
+# does not install, code that is broken upstream, and upstream's tests.
 NOT_IMPORTABLE = {
     "letta.agent": "COMPOSIO_ENTITY_ENV_VAR_KEY",
     "letta.functions.async_composio_toolset": "composio",
@@ -47,33 +47,23 @@ NOT_IMPORTABLE = {
 
 
 def _run(engine: docker.DockerClient, image: str, *command: str, **options: Any) -> str:
-    """Run a command in a fresh container without network, as hardened as in the platform; give what it printed."""
-    container = engine.containers.create(
-        image,
-        list(command[1:]),
-        entrypoint=[command[0]],
-        **{
-            "network_mode": "none",
-            "read_only": True,
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges"],
-            "tmpfs": {"/tmp": "mode=1777", "/var/lib/letta": "uid=10001,gid=10001"},
-            **options,
-        },
-    )
-    try:
-        container.start()
-        code = container.wait(timeout=600)["StatusCode"]
-        printed = container.logs(stdout=True, stderr=False).decode()
-        errors = container.logs(stdout=False, stderr=True).decode()
-        assert code == 0, f"{command[0]} ended with {code}:\n{printed[-2000:]}\n{errors[-4000:]}"
-        return printed
-    finally:
-        container.remove(force=True, v=True)
+    """Run a command in a new container, without network and as hardened as in the platform; return its output."""
+    program, *arguments = command
+    user = f"uid={LETTA.user},gid={LETTA.user}"
+    hardened = {
+        "network_mode": "none",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "tmpfs": {"/tmp": "mode=1777", "/var/lib/letta": user},
+    }
+    ended = run_to_end(engine, image, *arguments, entrypoint=[program], seconds=600, **{**hardened, **options})
+    assert ended.code == 0, f"{program} exited with code {ended.code}:\n{ended.log[-6000:]}"
+    return ended.output
 
 
 def _run_script(engine: docker.DockerClient, image: str, name: str) -> Any:
-    """Run one of the scripts beside this file with the server's Python; give the JSON in its last line."""
+    """Run a script of `image_scripts` with the server's Python; return the JSON in its last line."""
     printed = _run(engine, image, "/opt/letta/venv/bin/python", "-c", (SCRIPTS / f"{name}.py").read_text())
     return json.loads(printed.splitlines()[-1])
 
@@ -82,11 +72,7 @@ def _read(engine: docker.DockerClient, image: str, path: str) -> str:
     """Read a file from an image that may have no program to print it."""
     container = engine.containers.create(image)
     try:
-        stream, _ = container.get_archive(path)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-            member = archive.extractfile(archive.getmembers()[0])
-            assert member is not None
-            return member.read().decode()
+        return read_file(container, path)
     finally:
         container.remove(force=True, v=True)
 
@@ -99,14 +85,14 @@ def test_every_module_of_the_server_imports(engine: docker.DockerClient, images:
         assert NOT_IMPORTABLE[name] in reason
 
 
-def test_what_the_server_imports_late_works_without_network(
+def test_what_the_server_imports_on_demand_works_without_network(
     engine: docker.DockerClient, images: dict[str, str]
 ) -> None:
     outcome = _run_script(engine, images["letta"], "use_late_imports")
     assert {name: problem for name, problem in outcome.items() if problem} == {}
 
 
-def test_the_short_cuts_of_the_start_change_no_route(engine: docker.DockerClient, images: dict[str, str]) -> None:
+def test_the_start_shortcuts_change_no_route(engine: docker.DockerClient, images: dict[str, str]) -> None:
     outcome = _run_script(engine, images["letta"], "describe_api")
     assert outcome["routes"] > 100
     assert outcome["different"] == []
@@ -114,7 +100,7 @@ def test_the_short_cuts_of_the_start_change_no_route(engine: docker.DockerClient
 
 
 def test_the_server_starts_from_bytecode(engine: docker.DockerClient, images: dict[str, str]) -> None:
-    # Bytecode is used when the time of its source that is written in it is the time of the source in the image.
+    # Bytecode is used when the modification time recorded in it is that of its source in the image.
     count = """
 import pathlib, struct
 sources = [p for p in pathlib.Path("/opt/letta/venv/lib").rglob("*.py") if "__pycache__" not in p.parts]
@@ -135,8 +121,10 @@ def test_an_image_runs_as_its_own_user(engine: docker.DockerClient, images: dict
     assert engine.images.get(images[name]).attrs["Config"]["User"] == f"{USERS[name]}:{USERS[name]}"
 
 
-@pytest.mark.parametrize("name", ["base", *sorted(USERS)])
-def test_an_image_says_what_is_in_it(engine: docker.DockerClient, images: dict[str, str], name: str) -> None:
+@pytest.mark.parametrize("name", [BASE_IMAGE_NAME, *sorted(USERS)])
+def test_an_image_has_a_manifest_of_its_content(
+    engine: docker.DockerClient, images: dict[str, str], name: str
+) -> None:
     lines = _read(engine, images[name], MANIFEST).splitlines()
     assert lines[0] == f"image {name}"
     if name == "collector":
@@ -147,11 +135,9 @@ def test_an_image_says_what_is_in_it(engine: docker.DockerClient, images: dict[s
         assert "python letta 0.16.8" in lines
 
 
-@pytest.mark.parametrize("name", ["base", "letta", "nginx", "postgres", "redis"])
-def test_an_image_has_nothing_to_build_with(
-    engine: docker.DockerClient, images: dict[str, str], name: str
-) -> None:
-    look = """
+@pytest.mark.parametrize("name", sorted({BASE_IMAGE_NAME, *USERS} - {COLLECTOR.name}))
+def test_an_image_has_no_build_tools(engine: docker.DockerClient, images: dict[str, str], name: str) -> None:
+    search = """
 for tool in cc gcc g++ make ld strip go git curl wget pip pip3 uv pytest ruff; do command -v $tool; done
 dpkg-query --show --showformat='${Package}\\n' | grep -E -- '-dev$|^python3-(pip|venv)$'
 find / -xdev -type f -perm /6000 2>/dev/null
@@ -159,7 +145,7 @@ find /var/lib/apt/lists /var/cache/apt /root -xdev -type f 2>/dev/null | grep -v
 find / -xdev -type d \\( -name tests -o -name test \\) -path '*-packages*' 2>/dev/null
 true
 """
-    assert _run(engine, images[name], "/bin/bash", "-c", look, user="0:0").splitlines() == []
+    assert _run(engine, images[name], "/bin/bash", "-c", search, user="0:0").splitlines() == []
 
 
 def test_the_collector_has_no_shell(engine: docker.DockerClient, images: dict[str, str]) -> None:
@@ -174,7 +160,7 @@ def test_the_images_are_small(
     sizes: dict[str, tuple[float, int]] = {}
     for name, reference in images.items():
         image = engine.images.get(reference)
-        # The layers' own sizes, because engines do not agree on what an image's size is.
+        # The layers' sizes, because engines report an image's size differently.
         layers = sum(layer["Size"] for layer in image.history())
         sizes[name] = (layers / 1e6, len(_read(engine, reference, MANIFEST).splitlines()))
     with capsys.disabled():
@@ -186,13 +172,13 @@ def test_the_images_are_small(
 
 @pytest.fixture
 def edge(engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Edge]:
-    """Give an nginx of its own, with the platform's configuration, no route, and nobody else on its network."""
+    """A separate nginx with the platform's configuration, without a route, alone on its network."""
     name = f"letta-test-edge-{secrets.token_hex(3)}"
     network = engine.networks.create(name, internal=True)
     volume = engine.volumes.create(name)
     container = engine.containers.create(
         images["nginx"],
-        tmpfs=dict.fromkeys(("/run/nginx", "/var/cache/nginx", "/tmp"), "uid=10004,gid=10004"),
+        tmpfs=dict.fromkeys(("/run/nginx", "/var/cache/nginx", "/tmp"), f"uid={NGINX.user},gid={NGINX.user}"),
         volumes={name: {"bind": "/var/lib/route", "mode": "rw"}},
         network=name,
         init=True,
@@ -200,13 +186,8 @@ def edge(engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Edge]:
     network.disconnect(container)
     network.connect(container, aliases=["nginx"])
     try:
-        configuration = nginx.configuration(debug=False).encode()
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            member = tarfile.TarInfo("nginx.conf")
-            member.size, member.mode = len(configuration), 0o644
-            tar.addfile(member, io.BytesIO(configuration))
-        assert container.put_archive("/etc/nginx/letta", archive.getvalue())
+        configuration = nginx.configuration(debug=False)
+        assert container.put_archive("/", archive({f"{nginx.CONFIG}/nginx.conf": configuration}))
         container.start()
         yield Edge(engine=engine, container=container, image=images["nginx"], name=name)
     finally:
@@ -217,7 +198,7 @@ def edge(engine: docker.DockerClient, images: dict[str, str]) -> Iterator[Edge]:
 
 @dataclass(kw_only=True)
 class Edge:
-    """One nginx container and the volume that its route lies in."""
+    """An nginx container, and the volume with its route file."""
 
     engine: docker.DockerClient
     container: Container
@@ -225,7 +206,7 @@ class Edge:
     name: str
 
     def job(self, *command: str) -> str:
-        """Run a command in another container that shares volume and network, as the route JOB does."""
+        """Run a command in another container that shares volume and network, as the route job does."""
         mount = {self.name: {"bind": "/var/lib/route", "mode": "rw"}}
         return _run(
             self.engine,
@@ -238,7 +219,7 @@ class Edge:
         )
 
     def get(self, port: int, path: str) -> str:
-        """Ask nginx from inside its container; give the whole answer."""
+        """Send nginx a request from inside its container; return the full answer."""
         request = f"GET {path} HTTP/1.0\\r\\nHost: nginx\\r\\n\\r\\n"
         ask = f'exec 3<>/dev/tcp/127.0.0.1/{port}; printf "{request}" >&3; cat <&3'
         answer = self.container.exec_run(["bash", "-c", ask]).output
@@ -251,13 +232,13 @@ def test_nginx_starts_without_a_route_and_follows_the_route_file(edge: Edge) -> 
         with attempt:
             assert edge.get(8081, "/healthz").endswith("ok\n")
     assert "502" in edge.get(8080, "/healthz").splitlines()[0]
-    # The servers that the route names are nginx itself: its internal listener, and one that cannot be found.
-    edge.job("write-route", "v1", "nobody:8283", "nginx:8081")
+    # The route names nginx's own internal listener as a server, and a host that cannot be resolved.
+    edge.job("write-route", "v1", "unknown:8283", "nginx:8081")
     assert edge.get(8081, "/route").endswith("v1\n")
     assert edge.get(8080, "/healthz").endswith("ok\n")
 
 
-def test_a_route_file_that_is_not_valid_leaves_the_old_route(edge: Edge) -> None:
+def test_an_invalid_route_file_leaves_the_old_route(edge: Edge) -> None:
     edge.job("write-route", "v1", "nginx:8081")
     edge.job("bash", "-c", "printf 'version v2\\nnginx:8081; return 200\\n' > /var/lib/route/servers")
     for attempt in eventually(30):

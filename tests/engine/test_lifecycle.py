@@ -1,4 +1,4 @@
-"""What updates do to a running platform: nothing when nothing changed, as little as needed otherwise."""
+"""What updates do to a running platform: nothing when nothing changed, and otherwise as little as needed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import json
 import pytest
 from letta_client import Letta
 
+from catalogue import SERVICES
+from testbed.agents import new_agent, send
 from testbed.checkout import clone
 from testbed.deployment import Deployment
-from tests.engine.conftest import eventually, new_agent
+from testbed.polling import eventually
 
 pytestmark = pytest.mark.engine
 
@@ -18,11 +20,16 @@ def _memory(client: Letta, agent: str) -> str:
     return str(client.agents.blocks.retrieve("human", agent_id=agent).value)
 
 
+def _replaced(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Return the services whose container is another one now; jobs do not count."""
+    return {service.name for service in SERVICES if after[service.name] != before[service.name]}
+
+
 def test_a_second_preview_shows_no_changes(platform: Deployment) -> None:
     platform.pulumi("preview", "--expect-no-changes")
 
 
-def test_a_refresh_finds_nothing_that_differs(platform: Deployment) -> None:
+def test_a_refresh_finds_no_differences(platform: Deployment) -> None:
     platform.pulumi("refresh", "--preview-only", "--expect-no-changes")
 
 
@@ -33,23 +40,20 @@ def test_make_up_again_changes_nothing(platform: Deployment) -> None:
 
 
 def test_the_checkout_stays_clean(platform: Deployment) -> None:
-    # The stack files of the tests lie in the same clone, each written by a test and not by a command.
+    # Except the stack files, which the tests write and not the commands.
     changed = platform.run("git", "status", "--porcelain", "--", ".", ":!Pulumi.test-*.yaml").output
     assert changed == ""
 
 
-def test_a_changed_key_replaces_the_server_alone_and_keeps_its_memory(platform: Deployment, client: Letta) -> None:
+def test_a_changed_key_replaces_only_the_server_and_keeps_its_memory(platform: Deployment, client: Letta) -> None:
     agent = new_agent(client)
-    client.agents.messages.create(agent, messages=[{"role": "user", "content": "remember: likes green tea"}])
+    send(client, agent, "remember: likes green tea")
     assert "green tea" in _memory(client, agent)
     before = platform.ids()
     platform.set_secret("groqApiKey", "gsk-another-key-for-the-test")
     platform.pulumi("up", "--yes", "--skip-preview")
     after = platform.ids()
-    # The route is the JOB that moves traffic to the new server; JOBs that have ended are not listed.
-    running = {"postgres", "redis", "collector", "nginx", "letta"}
-    changed = {service for service in running if after[service] != before[service]}
-    assert changed == {"letta"}
+    assert _replaced(before, after) == {"letta"}
     assert "green tea" in _memory(client, agent)
 
 
@@ -70,7 +74,7 @@ def test_a_server_that_does_not_start_leaves_the_old_one_serving(platform: Deplo
     platform.pulumi("preview", "--expect-no-changes")
 
 
-def test_a_rotation_of_the_database_password_is_an_update_like_any_other(
+def test_rotating_the_database_password_replaces_the_server_and_not_postgres(
     platform: Deployment, client: Letta
 ) -> None:
     agent = new_agent(client)
@@ -83,14 +87,14 @@ def test_a_rotation_of_the_database_password_is_an_update_like_any_other(
     assert client.agents.retrieve(agent).id == agent
 
 
-def test_an_image_that_was_pruned_by_hand_is_built_again(platform: Deployment) -> None:
+def test_a_removed_image_is_built_again(platform: Deployment) -> None:
     reference = platform.outputs()["images"]["collector"]
     platform.engine.images.remove(reference, force=True)
     platform.make("up")
     assert platform.engine.images.get(reference)
 
 
-def test_another_clone_manages_the_same_stack(
+def test_another_clone_can_manage_the_same_stack(
     platform: Deployment, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     other = Deployment(
@@ -103,7 +107,7 @@ def test_another_clone_manages_the_same_stack(
     other.pulumi("preview", "--expect-no-changes")
 
 
-def test_an_encryption_key_that_is_not_the_datas_is_refused(
+def test_an_encryption_key_that_does_not_match_the_data_is_refused(
     platform: Deployment, client: Letta, canaries: dict[str, str]
 ) -> None:
     before = platform.ids()["letta"]
@@ -118,7 +122,7 @@ def test_an_encryption_key_that_is_not_the_datas_is_refused(
     assert client.agents.list() is not None
 
 
-def test_a_policy_pack_is_run(platform: Deployment) -> None:
+def test_a_policy_pack_can_be_used(platform: Deployment) -> None:
     pack = platform.root / "build" / "policy"
     pack.mkdir(parents=True, exist_ok=True)
     (pack / "PulumiPolicy.yaml").write_text(
@@ -154,32 +158,30 @@ def test_the_route_is_written_after_server_and_nginx_are_healthy(platform: Deplo
     name = f"letta-{platform.stack}"
 
     assert {f"{name}-server", f"{name}-nginx"} <= needed[f"{name}-nginx-route"]
-    # The server starts beside the migration, but its route comes after both.
+    # The server starts at the same time as the migration, but the route is written after both.
     assert f"{name}-migration" in needed[f"{name}-nginx-route"]
     assert f"{name}-migration" not in needed[f"{name}-server"]
     assert f"{name}-postgres-roles" in needed[f"{name}-server"]
     assert f"{name}-postgres" in needed[f"{name}-postgres-roles"]
 
 
-def test_a_stopped_server_comes_back(platform: Deployment, client: Letta) -> None:
+def test_a_restarted_server_serves_again(platform: Deployment, client: Letta) -> None:
     platform.container("letta").restart(timeout=60)
     for attempt in eventually(120):
         with attempt:
             assert client.agents.list() is not None
 
 
-def test_a_changed_file_rebuilds_one_image_and_replaces_only_what_runs_it(platform: Deployment) -> None:
+def test_a_changed_file_rebuilds_one_image_and_replaces_only_its_containers(platform: Deployment) -> None:
     before, images = platform.ids(), platform.outputs()["images"]
     file = platform.root / "images" / "redis" / "redis.conf"
     text = file.read_text()
-    file.write_text(f"{text}\n# a comment more\n")
+    file.write_text(f"{text}\n# one more comment\n")
     try:
         platform.pulumi("up", "--yes", "--skip-preview")
         after = platform.outputs()["images"]
         assert {name for name in images if after[name] != images[name]} == {"redis"}
-        running = platform.ids()
-        services = {"postgres", "redis", "collector", "nginx", "letta"}
-        assert {one for one in services if running[one] != before[one]} == {"redis"}
+        assert _replaced(before, platform.ids()) == {"redis"}
     finally:
         file.write_text(text)
     platform.pulumi("up", "--yes", "--skip-preview")

@@ -1,4 +1,4 @@
-"""Faults: processes that die, an engine that restarts. Everything comes back by itself."""
+"""The platform recovers by itself from killed processes and restarts of the engine."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ import psutil
 import pytest
 from letta_client import Letta
 
+from catalogue import SERVICES
+from testbed.agents import new_agent, reply_of, send
 from testbed.deployment import Container, Deployment
-from tests.engine.conftest import eventually, new_agent, reply_of
+from testbed.polling import eventually
 from toolchain.docker_daemon import start_daemon
 
 pytestmark = pytest.mark.engine
 
 
 def _main_process(container: Container) -> int:
-    """Give the host's id of the service's process: with an init, that is init's child."""
+    """Return the host's id of the service's process, which is a child of the container's init."""
     container.reload()
     init = psutil.Process(int(container.attrs["State"]["Pid"]))
     return int(init.children()[0].pid)
 
 
-@pytest.mark.parametrize("service", ["postgres", "redis", "collector", "letta", "nginx"])
-def test_a_killed_process_heals(platform: Deployment, client: Letta, service: str) -> None:
+@pytest.mark.parametrize("service", [service.name for service in SERVICES])
+def test_a_killed_process_is_restarted(platform: Deployment, client: Letta, service: str) -> None:
     agent = new_agent(client)
     container = platform.container(service)
     restarts = container.attrs["RestartCount"]
-    # From the host: `docker kill` would count as the user's wish and turn restarting off.
+    # From the host: after `docker kill` the engine would not restart the container.
     os.kill(_main_process(container), signal.SIGKILL)
     for attempt in eventually(120):
         with attempt:
@@ -40,9 +42,7 @@ def test_a_killed_process_heals(platform: Deployment, client: Letta, service: st
             assert container.attrs["State"]["Health"]["Status"] == "healthy"
     for attempt in eventually(120):
         with attempt:
-            answer = client.agents.messages.create(
-                agent, messages=[{"role": "user", "content": f"after {service}"}]
-            )
+            answer = send(client, agent, f"after {service}")
             assert reply_of(answer) == f"You said: after {service}"
 
 
@@ -63,12 +63,12 @@ def test_postgres_stops_cleanly(platform: Deployment, client: Letta) -> None:
             assert client.agents.list() is not None
 
 
-def test_a_server_that_nobody_takes_telemetry_from_ends_without(platform: Deployment, client: Letta) -> None:
+def test_a_server_stops_in_time_although_the_collector_is_down(platform: Deployment, client: Letta) -> None:
     new_agent(client)
     collector, server = platform.container("collector"), platform.container("letta")
     collector.stop(timeout=60)
     began = int(time.time())
-    # Less than the SDK would try by itself.
+    # Less than the SDK's own retries take.
     server.stop(timeout=20)
     server.reload()
     ended = server.attrs["State"]["ExitCode"]
@@ -77,13 +77,13 @@ def test_a_server_that_nobody_takes_telemetry_from_ends_without(platform: Deploy
     for attempt in eventually(120):
         with attempt:
             assert client.agents.list() is not None
-    # Not killed at the end of its grace.
+    # Not killed at the end of the grace period.
     assert ended == 0
     assert "nobody takes the last telemetry; ending without" in server.logs(since=began).decode()
 
 
-def _others_would_notice(platform: Deployment) -> list[str]:
-    """Give the running containers that are not this test's, unless the machine is CI's own."""
+def _other_containers(platform: Deployment) -> list[str]:
+    """Return the running containers that are not of this test; none in CI, which has the engine to itself."""
     if os.environ.get("CI"):
         return []
     own = {one.id for one in platform.containers()}
@@ -99,7 +99,7 @@ def _restart_engine(platform: Deployment) -> None:
         daemon.terminate()
         for attempt in eventually(120):
             with attempt:
-                # Where nothing collects ended processes (a container without an init) it stays listed as a zombie.
+                # Without an init that reaps it (in a container), it remains as a zombie.
                 assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE
         start_daemon(platform.state / "dockerd.log", *arguments)
     for attempt in eventually(90):
@@ -107,18 +107,18 @@ def _restart_engine(platform: Deployment) -> None:
             platform.engine.ping()
 
 
-def test_everything_comes_back_after_the_engine_restarts(platform: Deployment, client: Letta) -> None:
-    others = _others_would_notice(platform)
+def test_everything_works_again_after_the_engine_restarts(platform: Deployment, client: Letta) -> None:
+    others = _other_containers(platform)
     if others:
-        pytest.skip(f"the engine also runs {', '.join(others)}; set CI=true to restart it nevertheless")
+        pytest.skip(f"the engine also runs {', '.join(others)}; set CI=true to restart it anyway")
     agent = new_agent(client)
-    client.agents.messages.create(agent, messages=[{"role": "user", "content": "remember: survives a restart"}])
+    send(client, agent, "remember: survives a restart")
     _restart_engine(platform)
     for attempt in eventually(180):
         with attempt:
             memory = client.agents.blocks.retrieve("human", agent_id=agent).value
             assert "survives a restart" in str(memory)
-    # Background runs need Redis, which a server that started before it would do without for ever.
+    # Background runs need Redis; a server that started before Redis would never use it.
     stream = client.agents.messages.create(
         agent, messages=[{"role": "user", "content": "count to: 3"}], streaming=True, background=True
     )

@@ -1,4 +1,4 @@
-"""What collectors take out of spans: judged by what they write."""
+"""What collectors redact from spans, checked in the files that they write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 import otel
 from testbed.collector import Collector, layout, program
-from tests.engine.conftest import eventually
+from testbed.polling import eventually
 
 pytestmark = pytest.mark.engine
 
@@ -35,7 +35,7 @@ NAMES = (
     ),
     *("secret", "clientSecret", "CLIENT_SECRET", "authorization", "Authorization", "credentials", "Credential"),
 )
-"""Attributes that are removed, whatever they hold."""
+"""Attributes that are removed, whatever their value."""
 FORMS = (
     f"sk-{HIDDEN}",
     f"gsk_{HIDDEN}",
@@ -48,15 +48,15 @@ FORMS = (
     *(f"{{'{name}': '{HIDDEN}'}}" for name in ("AccessToken", "secret", "clientSecret", "CLIENT_SECRET")),
     f"postgresql://letta:{HIDDEN}@postgres:5432/letta",
 )
-"""Texts with a credential in them."""
+"""Texts that contain a credential."""
 
 
-def said(**attributes: str) -> list[dict[str, Any]]:
+def listed(**attributes: str) -> list[dict[str, Any]]:
     return [{"key": key.replace("__", "."), "value": {"stringValue": value}} for key, value in attributes.items()]
 
 
 def span() -> dict[str, Any]:
-    """Give a span as the server makes them: a request's body, a method's arguments, a model's answer, a tool."""
+    """Return a span like the server's: a request's body, a method's arguments, a model's answer, a tool call."""
     now = str(time.time_ns())
     return {
         "traceId": "0" * 31 + "1",
@@ -64,7 +64,7 @@ def span() -> dict[str, Any]:
         "name": "agent_step",
         "startTimeUnixNano": now,
         "endTimeUnixNano": now,
-        "attributes": said(
+        "attributes": listed(
             http__route="/v1/agents/{agent_id}/messages",
             http__request__body__messages=CONTENT,
             parameter__input_messages=CONTENT,
@@ -76,16 +76,16 @@ def span() -> dict[str, Any]:
             **{f"form_{number}": f"see {text} here" for number, text in enumerate(FORMS)},
         ),
         "events": [
-            {"name": "llm_request_sent", "timeUnixNano": now, "attributes": said(request=CONTENT)},
-            {"name": "llm_request_ms", "timeUnixNano": now, "attributes": said(duration_ms="123.5")},
-            {"name": "start_send_mail_execution", "timeUnixNano": now, "attributes": said(text=CONTENT)},
-            {"name": "exception", "timeUnixNano": now, "attributes": said(exception__type="ValueError")},
+            {"name": "llm_request_sent", "timeUnixNano": now, "attributes": listed(request=CONTENT)},
+            {"name": "llm_request_ms", "timeUnixNano": now, "attributes": listed(duration_ms="123.5")},
+            {"name": "start_send_mail_execution", "timeUnixNano": now, "attributes": listed(text=CONTENT)},
+            {"name": "exception", "timeUnixNano": now, "attributes": listed(exception__type="ValueError")},
         ],
     }
 
 
 def written(folder: Path, redaction: otel.Redaction, version: str) -> str:
-    """Send the span to a collector, and give what it wrote."""
+    """Send the span to a collector, and return the file that it wrote."""
     with layout(folder) as here:
         configuration = otel.compose(otel.PROFILES["file-dev"], version=version, redaction=redaction, layout=here)
         with Collector(
@@ -106,7 +106,7 @@ def written(folder: Path, redaction: otel.Redaction, version: str) -> str:
 
 
 @pytest.mark.parametrize("version", otel.VERSIONS)
-def test_with_content_redacted_nothing_that_people_or_models_wrote_remains(tmp_path: Path, version: str) -> None:
+def test_redacting_content_removes_what_users_and_models_wrote(tmp_path: Path, version: str) -> None:
     text = written(tmp_path, otel.Redaction.CONTENT, version)
 
     assert CONTENT not in text
@@ -116,7 +116,7 @@ def test_with_content_redacted_nothing_that_people_or_models_wrote_remains(tmp_p
     assert "kept.usage" not in text
 
 
-def test_keys_alone_are_masked_by_default_and_the_rest_is_kept(tmp_path: Path) -> None:
+def test_by_default_only_keys_are_masked(tmp_path: Path) -> None:
     text = written(tmp_path, otel.Redaction.KEYS, otel.DEFAULT_VERSION)
 
     assert KEY not in text
@@ -129,5 +129,5 @@ def test_keys_alone_are_masked_by_default_and_the_rest_is_kept(tmp_path: Path) -
     assert "called with [REDACTED]" in text
 
 
-def test_nothing_is_taken_out_where_that_is_wanted(tmp_path: Path) -> None:
+def test_nothing_is_redacted_when_redaction_is_off(tmp_path: Path) -> None:
     assert KEY in written(tmp_path, otel.Redaction.NOTHING, otel.DEFAULT_VERSION)

@@ -1,24 +1,31 @@
-"""Telemetry of whole stacks, read back from ClickHouse: what servers send, and what updates under load lose."""
+"""Telemetry of deployed stacks, read back from ClickHouse: what servers send, and that updates lose nothing."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import letta_client
 import pytest
 from letta_client import Letta
 
-from testbed import canary
-from testbed.clickhouse import ClickHouse, Fault
-from testbed.clickhouse_rows import stored
-from testbed.deployment import Deployment
-from testbed.otlp import Generator, Report
-from testbed.otlp_items import Signal
-from tests.engine.conftest import EVERYWHERE, NewDeployment, eventually, new_agent
+from otel import component_configs
+from testbed.agents import new_agent, read_trace, run_of, send
+from testbed.canary.channels import channels_of
+from testbed.canary.search import find_leaks, plant_canaries
+from testbed.clickhouse.rows import stored
+from testbed.clickhouse.server import ClickHouse, Fault
+from testbed.deployment import Deployment, NewDeployment
+from testbed.otlp.generator import Generator, Report
+from testbed.otlp.items import Signal
+from testbed.polling import eventually
+from testbed.stoppable_server import EVERY_ADDRESS
+from toolchain.locations import ROOT
 
 pytestmark = pytest.mark.engine
 
@@ -28,11 +35,11 @@ RATE = 100
 # -- a development stack: files and ClickHouse -----------------------------------------------------------
 
 
-def test_a_conversations_spans_are_in_clickhouse_with_stack_and_environment(
+def test_a_conversations_spans_are_in_clickhouse_with_device_and_environment(
     client: Letta, clickhouse: ClickHouse
 ) -> None:
     agent = new_agent(client)
-    client.agents.messages.create(agent, messages=[{"role": "user", "content": "to be traced"}])
+    send(client, agent, "to be traced")
 
     for attempt in eventually(60):
         with attempt:
@@ -41,12 +48,12 @@ def test_a_conversations_spans_are_in_clickhouse_with_stack_and_environment(
                 " WHERE SpanName LIKE 'POST /v1/agents/%' AND has(mapValues(SpanAttributes), {agent:String})",
                 parameters={"agent": agent},
             )
-            assert turns, "the request has left no span"
+            assert turns, "the request left no span"
             children = clickhouse.ask(
                 "SELECT count() AS n FROM otel.otel_traces WHERE TraceId = {trace:String}",
                 parameters={"trace": turns[0]["TraceId"]},
             )
-            assert children[0]["n"] > 1, "the request's span stands alone"
+            assert children[0]["n"] > 1, "the request's span has no child"
     assert turns[0]["resource"]["deployment.environment"] == "dev"
     assert turns[0]["resource"]["device.id"]
 
@@ -64,26 +71,19 @@ def test_servers_metrics_are_in_clickhouse(platform: Deployment, client: Letta, 
             assert any("endpoint" in name for name in names), names
 
 
-def test_the_server_reads_the_trace_of_a_run_back(
+def test_the_server_reads_a_runs_trace_from_clickhouse(
     platform: Deployment, client: Letta, canaries: dict[str, str]
 ) -> None:
-    import httpx
-
     agent = new_agent(client)
-    answer = client.agents.messages.create(agent, messages=[{"role": "user", "content": "read me back"}])
-    run = next(str(one.run_id) for one in answer.messages if one.run_id)
+    run = run_of(send(client, agent, "read me back"))
 
     for attempt in eventually(60):
         with attempt:
-            read = httpx.get(
-                f"{platform.outputs()['apiUrl']}/v1/runs/{run}/trace",
-                headers={"Authorization": f"Bearer {canaries['serverPassword']}"},
-            )
-            assert read.status_code == 200, read.text
-            assert read.json(), "the trace is empty"
+            trace = read_trace(platform.outputs()["apiUrl"], canaries["serverPassword"], run)
+            assert json.loads(trace), "the trace is empty"
 
 
-def test_the_stack_says_what_was_chosen_and_what_that_cannot_give(platform: Deployment) -> None:
+def test_the_outputs_name_the_profile_its_reason_and_its_limitations(platform: Deployment) -> None:
     outputs = platform.outputs()
 
     assert outputs["telemetryProfile"] == "clickhouse-dev"
@@ -96,13 +96,13 @@ def test_the_stack_says_what_was_chosen_and_what_that_cannot_give(platform: Depl
 
 @pytest.fixture(scope="module")
 def passwords() -> dict[str, str]:
-    return canary.plant("clickhousePassword", "serverPassword", "openaiApiKey", "rotatedPassword")
+    return plant_canaries("clickhousePassword", "serverPassword", "openaiApiKey", "rotatedPassword")
 
 
 @pytest.fixture(scope="module")
 def backend(passwords: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
     folder = tmp_path_factory.mktemp("production")
-    with ClickHouse(folder, password=passwords["clickhousePassword"], host=EVERYWHERE) as server:
+    with ClickHouse(folder, password=passwords["clickhousePassword"], host=EVERY_ADDRESS) as server:
         yield server
 
 
@@ -110,7 +110,7 @@ def backend(passwords: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 def production(
     new_deployment: NewDeployment, llm_url: str, host_address: str, backend: ClickHouse, passwords: dict[str, str]
 ) -> Iterator[Deployment]:
-    """Give a stack as in production, with the old collector."""
+    """A stack as in production, with the old collector."""
     deployment = new_deployment(
         openaiBaseUrl=llm_url,
         clickhouseEndpoint=backend.url(host_address),
@@ -131,7 +131,7 @@ def production(
 
 @contextmanager
 def load(stack: Deployment, password: str, run: str) -> Iterator[tuple[list[Report], list[Exception]]]:
-    """Send spans, metrics and logs, and requests to the API, all the time; give what became of them at the end."""
+    """Send signals to the collector and requests to the API; yields lists that get the outcomes at the end."""
     reports: list[Report] = []
     failures: list[Exception] = []
     over = threading.Event()
@@ -149,7 +149,7 @@ def load(stack: Deployment, password: str, run: str) -> Iterator[tuple[list[Repo
     asking = threading.Thread(target=ask)
     port = outputs["otlpGrpcEndpoint"].rpartition(":")[2]
     with Generator(f"127.0.0.1:{port}", run=run) as generator:
-        # More than an update takes; it is stopped when that is over.
+        # More than an update takes; stopped when it is over.
         flows = [generator.start(signal, count=RATE * 600, rate=RATE, seconds=900) for signal in Signal]
         asking.start()
         try:
@@ -196,12 +196,12 @@ def test_an_upgrade_of_the_collector_under_load_loses_nothing_and_fails_no_reque
     assert production.container("letta").id == server
 
 
-def test_log_lines_of_a_request_find_its_trace(
+def test_log_lines_of_a_request_have_its_trace_id(
     production: Deployment, backend: ClickHouse, passwords: dict[str, str]
 ) -> None:
     client = Letta(base_url=production.outputs()["apiUrl"], api_key=passwords["serverPassword"])
     agent = new_agent(client)
-    client.agents.messages.create(agent, messages=[{"role": "user", "content": "leave a line"}])
+    send(client, agent, "leave a line")
 
     for attempt in eventually(60):
         with attempt:
@@ -210,24 +210,24 @@ def test_log_lines_of_a_request_find_its_trace(
                 " WHERE ServiceName = 'letta-server' AND TraceId != ''"
                 " AND TraceId IN (SELECT TraceId FROM otel.otel_traces)"
             )
-            assert joined["n"] > 0, "no line has a trace"
+            assert joined["n"] > 0, "no line has a trace id"
     twice = backend.ask(
         "SELECT Body, Timestamp, count() AS n FROM otel.otel_logs WHERE ServiceName = 'letta-server'"
         " GROUP BY ALL HAVING n > 1"
     )
-    assert twice == [], "a line was read by two collectors"
+    assert twice == [], "a line was read by both collectors"
 
 
-def test_a_rotation_of_clickhouses_password_under_load_loses_nothing_and_fails_no_request(
+def test_rotating_clickhouses_password_under_load_loses_nothing_and_fails_no_request(
     production: Deployment, backend: ClickHouse, passwords: dict[str, str]
 ) -> None:
     with load(production, passwords["serverPassword"], "rotation") as (reports, failures):
         backend.accept(passwords["rotatedPassword"])
         for attempt in eventually(60):
             with attempt:
-                told = production.make("doctor", check=False)
-                assert "ClickHouse refuses user, password or key" in told.output
-                assert "letta:clickhousePassword" in told.output
+                doctor = production.make("doctor", check=False)
+                assert "ClickHouse refuses user, password or key" in doctor.output
+                assert "letta:clickhousePassword" in doctor.output
         production.set_secret("clickhousePassword", passwords["rotatedPassword"])
         production.pulumi("up", "--yes", "--skip-preview")
 
@@ -241,9 +241,9 @@ def test_a_second_preview_of_a_production_stack_shows_no_changes(production: Dep
     production.pulumi("refresh", "--preview-only", "--expect-no-changes")
 
 
-def test_a_configuration_that_the_collector_refuses_replaces_no_collector(production: Deployment) -> None:
+def test_a_configuration_that_the_collector_rejects_replaces_no_collector(production: Deployment) -> None:
     before = {str(one.id) for one in production.containers("collector")}
-    source = production.root / "otel" / "fragments.py"
+    source = production.root / Path(component_configs.__file__).relative_to(ROOT)
     good = source.read_text()
     source.write_text(good.replace('"check_interval"', '"chekc_interval"'))
     try:
@@ -257,16 +257,11 @@ def test_a_configuration_that_the_collector_refuses_replaces_no_collector(produc
     production.pulumi("up", "--yes", "--skip-preview")
 
 
-def test_while_clickhouse_is_down_an_update_fails_and_letta_and_collectors_go_on(
+def test_while_clickhouse_is_down_an_update_fails_and_server_and_collectors_keep_working(
     production: Deployment, backend: ClickHouse, passwords: dict[str, str]
 ) -> None:
-    with (
-        backend.failing(Fault.REFUSES),
-        load(production, passwords["serverPassword"], "outage") as (
-            reports,
-            failures,
-        ),
-    ):
+    under_load = load(production, passwords["serverPassword"], "outage")
+    with backend.failing(Fault.REFUSES), under_load as (reports, failures):
         production.set(telemetryRetentionDays="7")
         failed = production.pulumi("up", "--yes", "--skip-preview", check=False)
         assert failed.code != 0
@@ -279,9 +274,7 @@ def test_while_clickhouse_is_down_an_update_fails_and_letta_and_collectors_go_on
     assert "toIntervalDay(7)" in kept["q"]
 
 
-def test_no_secret_of_the_production_stack_is_seen_anywhere(
+def test_no_secret_of_the_production_stack_is_found_anywhere(
     production: Deployment, passwords: dict[str, str]
 ) -> None:
-    from tests.engine.test_secrets import channels
-
-    assert canary.find(passwords, channels(production)) == []
+    assert find_leaks(passwords, channels_of(production)) == []

@@ -1,7 +1,7 @@
-"""What the profiles promise beyond those of `test_telemetry`, read from their backends.
+"""The profiles that `test_telemetry` does not cover, checked in their backends.
 
-One stack in its production variant, whose destinations change: files, then SigNoz, then ClickHouse and Datadog,
-with certificates by an authority that `telemetryCaBundle` alone names. Each fixture is one more `pulumi up`.
+One stack in its production variant whose destinations change: files, then SigNoz, then ClickHouse and Datadog,
+whose certificates are trusted only by `telemetryCaBundle`. Each fixture is one more `pulumi up`.
 """
 
 from __future__ import annotations
@@ -11,37 +11,40 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import httpx
 import pytest
 from letta_client import Letta
 
+import catalogue
 import otel
-from testbed import canary, spans
+from testbed.agents import new_agent, read_trace, run_of
+from testbed.canary.search import plant_canaries
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse
-from testbed.datadog import Datadog
-from testbed.datadog_payloads import Log, Span
-from testbed.deployment import Deployment
+from testbed.clickhouse.server import ClickHouse
+from testbed.datadog.records import Log, Span
+from testbed.datadog.server import Datadog
+from testbed.deployment import Deployment, NewDeployment
 from testbed.forwarder import Forwarder
 from testbed.losses.backends import InSigNoz
-from testbed.otlp_items import Signal
-from tests.engine.conftest import EVERYWHERE, NewDeployment, eventually, new_agent
+from testbed.otlp import spans
+from testbed.otlp.items import Signal
+from testbed.polling import eventually
+from testbed.stoppable_server import EVERY_ADDRESS
 
 pytestmark = pytest.mark.engine
 
-SERVER, COLLECTOR = "10001", "10005"
+SERVER, COLLECTOR = str(catalogue.LETTA.user), str(catalogue.COLLECTOR.user)
 SITE = "datadog.invalid"
-"""No site of theirs: without the stand-in nothing answers, and nothing leaves this machine."""
+"""Not a real site: nothing can leave this machine."""
 REQUESTS = "count_endpoint_requests"
-KEYS = canary.plant("clickhousePassword", "serverPassword", "openaiApiKey", "datadogApiKey")
+KEYS = plant_canaries("clickhousePassword", "serverPassword", "openaiApiKey", "datadogApiKey")
 
 Ids = tuple[str, str]
-"""Of trace and span."""
+"""A trace id and a span id."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """One message to an agent of its own: the server counts it under the agent, and names its trace."""
+    """One message to a new agent: the server counts it by the agent's id, and returns its trace id."""
 
     agent: str
     run: str
@@ -56,21 +59,26 @@ def converse(stack: Deployment) -> Conversation:
         messages=[{"role": "user", "content": "to be traced"}],
         extra_headers={"x-agent-id": agent},
     )
-    run = next(str(one.run_id) for one in answer.messages if one.run_id)
+    run = run_of(answer)
     (trace,) = {str(step.trace_id) for step in client.runs.steps.list(run)}
     return Conversation(agent=agent, run=run, trace=trace)
 
 
 def logged(stack: Deployment, trace: str) -> Counter[Ids]:
-    """Give the ids of the trace's lines in the server's log files."""
+    """Return the ids of the trace's lines in the server's log files."""
     text = stack.read_volume(f"letta-{stack.stack}-logs", "*/*/logs/Letta.log*", user=SERVER)
     lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
     of_spans = [(int(one["dd.trace_id"]), int(one["dd.span_id"])) for one in lines if "dd.trace_id" in one]
     return Counter((f"{of:032x}", f"{span:016x}") for of, span in of_spans if of == int(trace, 16))
 
 
+def spans_of(text: str, trace: str) -> list[spans.Span]:
+    """Return the spans of a trace, from OTLP as JSON."""
+    return [span for span in spans.parse(text) if span.trace_id == trace]
+
+
 def requests_in(text: str, agent: str) -> int:
-    """Give how many requests about an agent the server has counted, in OTLP as JSON."""
+    """Return how many requests for an agent the server counted, from OTLP as JSON."""
     points = [
         point
         for metric in spans.items(text, "metrics")
@@ -89,7 +97,7 @@ def stack(new_deployment: NewDeployment, llm_url: str) -> Iterator[Deployment]:
     deployment = new_deployment(
         openaiBaseUrl=llm_url,
         telemetryVariant="production",
-        # Otherwise once a minute.
+        # The default is once a minute.
         serverEnvironment={"OTEL_METRIC_EXPORT_INTERVAL": "2000"},
     )
     deployment.pulumi("stack", "init")
@@ -108,7 +116,7 @@ def test_file_has_the_spans_and_metrics_of_a_conversation(stack: Deployment) -> 
     for attempt in eventually(30):
         with attempt:
             traces = stack.read_volume(outputs["tracesVolume"], outputs["tracesFile"], user=COLLECTOR)
-            found = spans.find(spans.parse(traces), trace_id=held.trace)
+            found = spans_of(traces, held.trace)
             assert {"agent_step", "POST /v1/agents/{agent_id}/messages"} <= {one.name for one in found}
             metrics = stack.read_volume(outputs["tracesVolume"], "metrics.json", user=COLLECTOR)
             assert requests_in(metrics, held.agent) == 1
@@ -132,8 +140,8 @@ def signoz(
 
 @pytest.fixture(scope="module")
 def distrusting(stack: Deployment, signoz: InSigNoz, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """Give the stack with SigNoz, and with an authority that did not sign SigNoz' certificate."""
-    other = Authority(tmp_path_factory.mktemp("other"), name="somebody else")
+    """The stack with SigNoz, and a CA bundle that does not trust SigNoz' certificate."""
+    other = Authority(tmp_path_factory.mktemp("other"), name="another authority")
     stack.set(signozEndpoint=signoz.destination.endpoint, telemetryCaBundle=str(other.certificate))
     stack.set_secret("signozIngestionKey", signoz.secrets[otel.SIGNOZ_INGESTION_KEY])
     stack.pulumi("up", "--yes", "--skip-preview")
@@ -142,7 +150,7 @@ def distrusting(stack: Deployment, signoz: InSigNoz, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def kept(distrusting: Deployment) -> Conversation:
-    """Give a conversation that was held while SigNoz was not trusted."""
+    """A conversation that took place while SigNoz was not trusted."""
     return converse(distrusting)
 
 
@@ -153,25 +161,25 @@ def with_signoz(distrusting: Deployment, kept: Conversation, authority: Authorit
     return distrusting
 
 
-def test_the_doctor_says_that_a_backends_certificate_is_not_trusted(
+def test_doctor_reports_an_untrusted_certificate(
     distrusting: Deployment, signoz: InSigNoz, kept: Conversation
 ) -> None:
     for attempt in eventually(60):
         with attempt:
-            told = distrusting.make("doctor", check=False)
-            assert "SigNoz has a certificate that is not trusted" in told.output
-            assert "letta:telemetryCaBundle" in told.output
-    assert not signoz.received(Signal.TRACES), f"trace {kept.trace} went to whoever answered"
+            doctor = distrusting.make("doctor", check=False)
+            assert "SigNoz has a certificate that is not trusted" in doctor.output
+            assert "letta:telemetryCaBundle" in doctor.output
+    assert not signoz.received(Signal.TRACES), f"trace {kept.trace} was sent to an untrusted server"
 
 
-def test_what_was_kept_while_the_certificate_was_not_trusted_arrives_when_it_is(
+def test_queued_signals_are_delivered_when_the_certificate_becomes_trusted(
     with_signoz: Deployment,  # noqa: ARG001
     signoz: InSigNoz,
     kept: Conversation,
 ) -> None:
     for attempt in eventually(60):
         with attempt:
-            found = spans.find(spans.parse(signoz.received(Signal.TRACES)), trace_id=kept.trace)
+            found = spans_of(signoz.received(Signal.TRACES), kept.trace)
             assert "agent_step" in {one.name for one in found}
             assert requests_in(signoz.received(Signal.METRICS), kept.agent) == 1
 
@@ -184,7 +192,7 @@ def test_signoz_has_the_spans_metrics_and_log_lines_that_the_server_made(
 
     for attempt in eventually(60):
         with attempt:
-            found = spans.find(spans.parse(signoz.received(Signal.TRACES)), trace_id=held.trace)
+            found = spans_of(signoz.received(Signal.TRACES), held.trace)
             assert {"agent_step", "POST /v1/agents/{agent_id}/messages"} <= {one.name for one in found}
             records = spans.items(signoz.received(Signal.LOGS), "logRecords")
             lines = Counter((one.get("traceId", ""), one.get("spanId", "")) for one in records)
@@ -205,7 +213,7 @@ def clickhouse(
     with ClickHouse(
         tmp_path_factory.mktemp("clickhouse"),
         password=KEYS["clickhousePassword"],
-        host=EVERYWHERE,
+        host=EVERY_ADDRESS,
         certificate=authority.issue(host_address),
     ) as server:
         yield server
@@ -213,11 +221,11 @@ def clickhouse(
 
 @pytest.fixture(scope="module")
 def datadog(with_signoz: Deployment, authority: Authority, host_address: str) -> Iterator[Datadog]:
-    """Give Datadog's intake, which the collectors' network knows by its name."""
+    """Datadog's intake, by its own host name on the collectors' network."""
     name = f"otlp.{SITE}"
     networks = with_signoz.container("collector").attrs["NetworkSettings"]["Networks"]
     with (
-        Datadog(api_key=KEYS["datadogApiKey"], host=EVERYWHERE, certificate=authority.issue(name)) as server,
+        Datadog(api_key=KEYS["datadogApiKey"], host=EVERY_ADDRESS, certificate=authority.issue(name)) as server,
         Forwarder(
             with_signoz.engine,
             image=with_signoz.outputs()["images"]["letta"],
@@ -237,7 +245,7 @@ def production(
     datadog: Datadog,  # noqa: ARG001
     host_address: str,
 ) -> Deployment:
-    """Give the stack with both, brought up by `make up`, whose last step finds a probe span in ClickHouse."""
+    """The stack with both, deployed with `make up`, whose last step finds its probe span in ClickHouse."""
     with_signoz.set(clickhouseEndpoint=clickhouse.url(host_address), datadogSite=SITE)
     for key in ("clickhousePassword", "datadogApiKey"):
         with_signoz.set_secret(key, KEYS[key])
@@ -278,7 +286,7 @@ def test_clickhouse_prod_delivers_spans_metrics_and_log_lines_to_clickhouse_and_
             assert written
             assert in_clickhouse(clickhouse, held.trace, "otel_logs") == written
             assert in_datadog(datadog.logs, held.trace) == written
-            assert written.keys() <= there.keys(), "a line does not find its span"
+            assert written.keys() <= there.keys(), "a log line has no span"
             (counted,) = clickhouse.ask(
                 "SELECT sum(Value) AS n FROM otel.otel_metrics_sum"
                 " WHERE MetricName = {metric:String} AND Attributes['agent.id'] = {agent:String}",
@@ -289,20 +297,13 @@ def test_clickhouse_prod_delivers_spans_metrics_and_log_lines_to_clickhouse_and_
             assert [(one.kind, one.value) for one in points if one.metric == REQUESTS] == [("delta", 1)]
 
 
-def test_the_server_trusts_clickhouse_too_when_it_reads_a_trace_back(
-    production: Deployment, held: Conversation
-) -> None:
+def test_the_server_trusts_clickhouse_when_it_reads_a_trace(production: Deployment, held: Conversation) -> None:
     for attempt in eventually(60):
         with attempt:
-            read = httpx.get(
-                f"{production.outputs()['apiUrl']}/v1/runs/{held.run}/trace",
-                headers={"Authorization": f"Bearer {KEYS['serverPassword']}"},
-            )
-            assert read.status_code == 200, read.text
-            assert held.trace in read.text
+            assert held.trace in read_trace(production.outputs()["apiUrl"], KEYS["serverPassword"], held.run)
 
 
-def test_a_key_that_datadog_refuses_is_told_by_the_doctor_and_does_not_hold_up_clickhouse(
+def test_doctor_reports_a_key_that_datadog_refuses_and_clickhouse_is_not_affected(
     production: Deployment, clickhouse: ClickHouse, datadog: Datadog
 ) -> None:
     datadog.api_key = "another key"
@@ -311,8 +312,8 @@ def test_a_key_that_datadog_refuses_is_told_by_the_doctor_and_does_not_hold_up_c
     for attempt in eventually(60):
         with attempt:
             assert in_clickhouse(clickhouse, held.trace)
-            told = production.make("doctor", check=False)
-            assert "Datadog refuses user, password or key" in told.output
-            assert "letta:datadogApiKey" in told.output
+            doctor = production.make("doctor", check=False)
+            assert "Datadog refuses user, password or key" in doctor.output
+            assert "letta:datadogApiKey" in doctor.output
     assert {one.status for one in datadog.refusals} == {403}
     assert not in_datadog(datadog.spans, held.trace)

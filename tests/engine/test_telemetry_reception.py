@@ -1,29 +1,33 @@
-"""Who may send: a stack whose collector speaks TLS and is published beyond this machine."""
+"""A stack whose collector is published beyond this machine: clients need TLS and a token."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
 
+import docker.errors
 import httpx
 import pytest
 from letta_client import Letta
 
-from testbed import canary, spans
-from testbed.deployment import Deployment
-from tests.engine.conftest import NewDeployment, eventually
-from tests.engine.test_secrets import channels
+import catalogue
+from testbed.canary.channels import channels_of
+from testbed.canary.search import find_leaks
+from testbed.deployment import Deployment, NewDeployment
+from testbed.otlp import spans
+from testbed.polling import eventually
+from testbed.stoppable_server import EVERY_ADDRESS
 
 pytestmark = pytest.mark.engine
 
-SERVER, COLLECTOR = "10001", "10005"
+SERVER, COLLECTOR = str(catalogue.LETTA.user), str(catalogue.COLLECTOR.user)
 NOTHING: dict[str, list[object]] = {"resourceSpans": []}
 
 
 @pytest.fixture(scope="module")
 def secured(new_deployment: NewDeployment) -> Iterator[Deployment]:
-    """Give a stack that was brought up by `make up`, whose last step sends a span with token and TLS."""
-    deployment = new_deployment(requireTls="true", bindAddress="0.0.0.0")  # noqa: S104
+    """A stack deployed with `make up`, whose last step sends a probe span with token and TLS."""
+    deployment = new_deployment(requireTls="true", bindAddress=EVERY_ADDRESS)
     deployment.make("up")
     yield deployment
     deployment.make("down", "YES=1")
@@ -36,7 +40,7 @@ def authority(secured: Deployment) -> ssl.SSLContext:
     )
 
 
-def test_clients_are_heard_only_with_the_token(secured: Deployment, authority: ssl.SSLContext) -> None:
+def test_clients_need_the_token(secured: Deployment, authority: ssl.SSLContext) -> None:
     url = f"{secured.outputs()['otlpHttpEndpoint']}/v1/traces"
     token = secured.outputs(secrets=True)["otlpToken"]
 
@@ -46,20 +50,18 @@ def test_clients_are_heard_only_with_the_token(secured: Deployment, authority: s
         assert client.post(url, json=NOTHING, headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_nobody_is_heard_without_tls(secured: Deployment) -> None:
+def test_clients_need_tls(secured: Deployment) -> None:
     url = f"{secured.outputs()['otlpHttpEndpoint']}/v1/traces".replace("https://", "http://")
 
     assert httpx.post(url, json=NOTHING).status_code == 400
 
 
-def test_the_certificates_key_is_not_the_servers_to_read(secured: Deployment) -> None:
-    import docker.errors
-
+def test_the_server_cannot_read_the_certificates_key(secured: Deployment) -> None:
     with pytest.raises(docker.errors.ContainerError, match="Permission denied"):
         secured.read_volume(secured.outputs()["otlpCertificatesVolume"], "server-key.pem", user=SERVER)
 
 
-def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
+def test_the_servers_spans_arrive_over_tls(secured: Deployment) -> None:
     outputs = secured.outputs(secrets=True)
     Letta(base_url=outputs["apiUrl"], api_key=outputs["serverPassword"]).blocks.create(label="tls", value="sent")
 
@@ -69,11 +71,11 @@ def test_the_servers_spans_arrive_by_tls(secured: Deployment) -> None:
             assert "POST /v1/blocks/" in {span.name for span in spans.parse(written)}
 
 
-def test_the_generated_token_is_seen_nowhere(secured: Deployment) -> None:
+def test_the_generated_token_is_found_nowhere(secured: Deployment) -> None:
     token = secured.outputs(secrets=True)["otlpToken"]
 
-    assert canary.find({"otlpToken": token}, channels(secured)) == []
+    assert find_leaks({"otlpToken": token}, channels_of(secured)) == []
 
 
-def test_a_second_preview_of_it_shows_no_changes(secured: Deployment) -> None:
+def test_a_second_preview_of_a_secured_stack_shows_no_changes(secured: Deployment) -> None:
     secured.pulumi("preview", "--expect-no-changes")

@@ -1,5 +1,5 @@
-"""Runs inside the image: compares what the server says of its routes, put together as at start, with what it says
-without the image's short cuts, and prints the difference as JSON."""
+"""Runs inside the image: compares the server's description of its routes, computed at start, with the prepared one
+in the image, and prints the differences as JSON."""
 
 # mypy: disable-error-code="import-not-found"
 

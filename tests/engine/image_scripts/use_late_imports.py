@@ -1,4 +1,4 @@
-"""Runs inside the image: uses what the server imports only when asked for it, and prints what failed, as JSON."""
+"""Runs inside the image: uses what the server imports only on demand, and prints what failed, as JSON."""
 
 # mypy: disable-error-code="import-not-found"
 

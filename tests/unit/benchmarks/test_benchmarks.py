@@ -1,4 +1,4 @@
-"""What the benchmarks compute, write and ask for; the measuring itself needs an engine and is no test."""
+"""What the benchmarks compute and write; the measurements themselves need an engine and are not tested."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ TABLE = Table(
 # -- samples ----------------------------------------------------------------------------------------------
 
 
-def test_a_median_is_not_moved_by_one_bad_round() -> None:
+def test_one_bad_round_does_not_move_the_median() -> None:
     assert Samples.of([2.0, 1.0, 90.0]).median == 2.0
     assert Samples.of([1.0, 2.0, 3.0, 90.0]).median == 2.5
 
 
-def test_the_spread_is_from_the_least_to_the_greatest() -> None:
+def test_the_spread_is_from_minimum_to_maximum() -> None:
     assert Samples.of([2.0, 1.0, 1234.5]).shown() == ("2.0", "1.0-1,234.5")
 
 
@@ -60,7 +60,7 @@ def test_a_ratio_is_ours_over_theirs() -> None:
 # -- tables -----------------------------------------------------------------------------------------------
 
 
-def test_a_table_for_a_terminal_has_its_numbers_below_each_other() -> None:
+def test_a_table_for_a_terminal_aligns_its_numbers() -> None:
     assert report.plain(TABLE).splitlines()[2:6] == [
         "what      seconds",
         "--------  -------",
@@ -69,14 +69,14 @@ def test_a_table_for_a_terminal_has_its_numbers_below_each_other() -> None:
     ]
 
 
-def test_a_table_for_the_page_keeps_bars_out_of_its_cells() -> None:
+def test_a_table_for_the_page_escapes_bars_in_its_cells() -> None:
     written = report.markdown(TABLE)
     assert "| a\\|b | 1.0 |" in written
     assert written.startswith("### A title\n")
     assert written.endswith("- N.\n")
 
 
-def test_a_section_is_put_in_the_place_of_its_older_self() -> None:
+def test_a_section_replaces_its_older_version() -> None:
     order = ("First", "Second")
     page = f"# Page\n\n{report.MARKER}\n"
     second = report.section("Second", "Seen.", [TABLE])
@@ -89,13 +89,13 @@ def test_a_section_is_put_in_the_place_of_its_older_self() -> None:
     assert report.insert(page, "Second", second, order) == page
 
 
-def test_a_page_without_the_mark_is_refused() -> None:
+def test_a_page_without_the_marker_is_refused() -> None:
     with pytest.raises(ValueError, match="benchmarks"):
         report.insert("# Page\n", "First", "", ("First",))
 
 
 @pytest.mark.parametrize("page", [PAGE, LOSSES_PAGE], ids=lambda page: page.name)
-def test_the_pages_of_the_docs_have_the_mark(page: Path) -> None:
+def test_the_docs_pages_have_the_marker(page: Path) -> None:
     assert report.MARKER in page.read_text(encoding="utf-8")
 
 
@@ -143,7 +143,7 @@ def test_load_counts_the_answers() -> None:
     assert asked[0] == ("/v1/blocks/", "Bearer word", b'{"label": "x"}')
 
 
-def test_an_answer_with_an_error_is_not_counted_but_ends_the_load() -> None:
+def test_an_unsuccessful_answer_ends_the_load() -> None:
     with _server(500) as (server, asked):
         with pytest.raises(load.LoadError, match="status 500"):
             load.requests_per_second(server, BLOCK, connections=2, seconds=30, warm_up=0.0)
@@ -153,18 +153,18 @@ def test_an_answer_with_an_error_is_not_counted_but_ends_the_load() -> None:
 # -- processes and command line ---------------------------------------------------------------------------
 
 
-def test_a_command_that_fails_says_what_it_wrote() -> None:
+def test_a_failed_command_shows_its_output() -> None:
     command = [sys.executable, "-c", "import sys; print('so it is'); sys.exit(3)"]
-    with pytest.raises(processes.CommandFailedError, match=r"ended with 3:\nso it is"):
+    with pytest.raises(processes.CommandFailedError, match=r"exited with code 3:\nso it is"):
         processes.timed(command, directory=ROOT, environment=os.environ)
 
 
-def test_what_a_command_started_ends_with_it(tmp_path: Path) -> None:
+def test_child_processes_of_a_command_end_with_it(tmp_path: Path) -> None:
     script = f"sleep 300 & echo $! > {tmp_path}/child; wait"
     with pytest.raises(subprocess.TimeoutExpired):
         processes.run(["bash", "-c", script], directory=tmp_path, environment=os.environ, seconds=1)
     child = int((tmp_path / "child").read_text())
-    # It may still be there as a zombie of this machine's first process, but it runs no more.
+    # It may still exist as a zombie, but it does not run any more.
     for attempt in tenacity.Retrying(stop=tenacity.stop_after_delay(30), wait=tenacity.wait_fixed(0.05)):
         with attempt:
             try:
@@ -174,12 +174,12 @@ def test_what_a_command_started_ends_with_it(tmp_path: Path) -> None:
             assert state in {"Z", "gone"}
 
 
-def test_a_termination_lets_what_was_made_be_removed() -> None:
+def test_a_termination_signal_becomes_an_exception() -> None:
     with pytest.raises(SystemExit), processes.ended_by_signals():
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_removing_is_not_interrupted() -> None:
+def test_removal_is_not_interrupted_by_signals() -> None:
     with processes.undisturbed():
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -190,7 +190,7 @@ def test_help_names_every_section() -> None:
     assert all(section in shown.output for section in Section)
 
 
-def test_an_unknown_section_is_refused_before_anything_is_made() -> None:
+def test_an_unknown_section_is_refused_before_anything_is_deployed() -> None:
     refused = CliRunner().invoke(app, ["nothing"])
     assert refused.exit_code == 2
     assert "nothing" in refused.output

@@ -1,4 +1,4 @@
-"""What the benchmarks run beside the stack: copies of its server, and the same services in Compose."""
+"""What the benchmarks compare the stack with: copies of its server, and the same services in Compose."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from benchmarks import compose_project, compose_tool, server_copies
+from benchmarks.platform import LABEL
 
 pytestmark = pytest.mark.unit
 
@@ -46,7 +47,7 @@ def _inspected(**changed: Any) -> dict[str, Any]:
     return {"Config": config, "HostConfig": host, "NetworkSettings": {"Networks": {"b-data": {}, "a-app": {}}}}
 
 
-def test_a_copy_of_a_server_is_as_confined_as_the_server() -> None:
+def test_a_copy_of_a_server_is_as_hardened_as_the_server() -> None:
     body = server_copies.body(_inspected(), image="other:2", environment={"A": "2", "B": "3"}, label="bench-1")
     assert body["Image"] == "other:2"
     assert {"A=2", "B=3", "PRICE=$5"} <= set(body["Env"])
@@ -59,9 +60,9 @@ def test_a_copy_of_a_server_is_as_confined_as_the_server() -> None:
     assert host["Tmpfs"] == {"/tmp": "rw,uid=10001"}
 
 
-def test_a_copy_of_a_server_carries_no_label_of_the_stack_and_no_port() -> None:
+def test_a_copy_of_a_server_has_no_label_of_the_stack_and_no_port() -> None:
     body = server_copies.body(_inspected(), image=None, environment={}, label="bench-1")
-    assert body["Labels"] == {"letta-platform.benchmark": "bench-1"}
+    assert body["Labels"] == {LABEL: "bench-1"}
     assert "PortBindings" not in body["HostConfig"]
     assert body["NetworkingConfig"] == {"EndpointsConfig": {"a-app": {}}}
 
@@ -86,19 +87,19 @@ def test_the_compose_project_waits_for_the_same_health(tmp_path: Path) -> None:
     }
 
 
-def test_the_compose_project_runs_jobs_without_the_wrapper_that_lingers(tmp_path: Path) -> None:
+def test_the_compose_project_runs_jobs_without_the_wrapper(tmp_path: Path) -> None:
     roles = _project(tmp_path)["services"]["roles"]
     assert roles["entrypoint"] == ["postgres-roles"]
     assert roles["restart"] == "no"
     assert "healthcheck" not in roles
 
 
-def test_the_compose_project_means_a_dollar_when_there_is_one(tmp_path: Path) -> None:
+def test_the_compose_project_escapes_dollars(tmp_path: Path) -> None:
     environment = _project(tmp_path)["services"]["letta"]["environment"]
     assert environment == {"A": "1", "PRICE": "$$5"}
 
 
-def test_every_file_of_the_compose_project_is_written_and_has_no_secret_in_the_document(tmp_path: Path) -> None:
+def test_the_compose_project_mounts_existing_files_and_has_no_secret(tmp_path: Path) -> None:
     compose_project.write_files(tmp_path, "s3cretpassword")
     document = _project(tmp_path)
     files = [one["file"] for kind in ("secrets", "configs") for one in document[kind].values()]
@@ -109,7 +110,7 @@ def test_every_file_of_the_compose_project_is_written_and_has_no_secret_in_the_d
         assert {one["source"] for one in service.get("configs", ())} <= set(document["configs"])
 
 
-def test_compose_is_pinned_with_the_exclusions_that_it_needs() -> None:
+def test_compose_is_pinned_with_its_exclusions() -> None:
     text = (compose_tool.SOURCE / "go.mod").read_text()
     assert re.fullmatch(r"2\.\d+\.\d+", compose_tool.pinned(text))
     assert "exclude (" in text

@@ -1,4 +1,4 @@
-"""How the benchmarks tell where the time of an update goes."""
+"""How the benchmarks find out where an update's time goes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import cold, engine_events
 from benchmarks.timeline import Recording, Span, critical_path, dependencies, label, spans
+from catalogue import SERVICE_LABEL
 
 pytestmark = pytest.mark.unit
 
@@ -22,16 +23,16 @@ def _done(urn: str) -> dict[str, Any]:
     return {"resOutputsEvent": {"metadata": {"urn": urn, "op": "create"}}}
 
 
-def test_a_resource_is_worked_on_from_its_step_to_its_outputs() -> None:
+def test_a_resources_span_is_from_its_first_event_to_its_outputs() -> None:
     events = [(1.0, _pre("a")), (1.5, _pre("b", custom=False)), (2.0, {"stdoutEvent": {}}), (4.0, _done("a"))]
     assert spans([*events, (5.0, _done("b"))]) == {"a": Span(start=1.0, end=4.0)}
 
 
-def test_a_resource_that_never_ended_has_no_span() -> None:
+def test_a_resource_without_outputs_has_no_span() -> None:
     assert spans([(1.0, _pre("a"))]) == {}
 
 
-def test_the_critical_path_goes_back_over_what_was_waited_for_longest() -> None:
+def test_the_critical_path_goes_back_over_the_last_dependency() -> None:
     worked = {
         "provider": Span(start=1.0, end=1.5),
         "network": Span(start=1.5, end=2.0),
@@ -52,7 +53,7 @@ def test_the_critical_path_goes_back_over_what_was_waited_for_longest() -> None:
     assert sum(step.waited + step.span.seconds for step in path) == 20.0
 
 
-def test_without_a_resource_there_is_no_path() -> None:
+def test_without_resources_there_is_no_path() -> None:
     assert critical_path({}, {}) == ()
 
 
@@ -80,7 +81,7 @@ def test_a_resource_is_shown_by_its_kind_and_name() -> None:
     assert label(urn) == "Container letta-dev-server"
 
 
-def test_an_event_is_taken_when_its_line_is_complete(tmp_path: Path) -> None:
+def test_an_event_is_read_when_its_line_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "events.json"
     recording = Recording(path=path)
     recording.take()
@@ -96,7 +97,7 @@ def test_an_event_is_taken_when_its_line_is_complete(tmp_path: Path) -> None:
 
 def test_milestones_are_seconds_since_the_command_was_started() -> None:
     def event(action: str, at: float, service: str = "roles", **attributes: str) -> dict[str, Any]:
-        labels = {"letta-platform.service": service} if service else {}
+        labels = {SERVICE_LABEL: service} if service else {}
         return {"Action": action, "timeNano": int(at * 1e9), "Actor": {"Attributes": {**labels, **attributes}}}
 
     found = engine_events.milestones(
@@ -118,7 +119,7 @@ def test_milestones_are_seconds_since_the_command_was_started() -> None:
     assert set(found) == {"roles", "letta", "redis"}
 
 
-def test_the_breakdown_adds_up_to_the_whole() -> None:
+def test_the_breakdown_adds_up_to_the_total() -> None:
     worked = {"u::p::k:T::a": Span(start=2.0, end=2.1), "u::p::k:T::b": Span(start=3.0, end=9.0)}
     path = critical_path(worked, {"u::p::k:T::b": frozenset({"u::p::k:T::a"})})
     (_, _, table) = cold.tables(
@@ -126,10 +127,10 @@ def test_the_breakdown_adds_up_to_the_whole() -> None:
     )
     assert sum(float(seconds.split()[0]) for _, seconds in table.rows) == pytest.approx(10.0)
     assert [name for name, _ in table.rows] == [
-        "(until the first of them: Pulumi and the program start)",
+        "(before the first step: Pulumi and the program start)",
         "(between two steps)",
         "T b",
-        "(after the last of them: Pulumi ends)",
+        "(after the last step: Pulumi exits)",
         "(steps shorter than 0.3 s, together)",
     ]
 

@@ -20,8 +20,9 @@ from urllib.parse import quote
 import pytest
 from docker import DockerClient
 
-from testbed import canary_channels as channels
-from testbed.canary import Channel, Leak, NothingToSearchError, find, forms, plant
+from catalogue import STACK_LABEL
+from testbed.canary import channels
+from testbed.canary.search import Channel, Leak, NothingToSearchError, find_leaks, forms, plant_canaries
 
 pytestmark = pytest.mark.unit
 
@@ -34,8 +35,8 @@ def text(content: str) -> channels.Text:
     return channels.Text(name="preview", text=content)
 
 
-def test_what_is_clean_has_no_leaks() -> None:
-    assert find(CANARIES, [text("nothing to see; letta0canary0 alone is not a secret")]) == []
+def test_clean_text_has_no_leaks() -> None:
+    assert find_leaks(CANARIES, [text("nothing to see; letta0canary0 alone is not a secret")]) == []
 
 
 @pytest.mark.parametrize(
@@ -54,42 +55,42 @@ def test_what_is_clean_has_no_leaks() -> None:
     ],
 )
 def test_a_secret_with_any_character_is_found_in_any_form(encode: Callable[[str], str], form: str) -> None:
-    leaks = find({"password": SPECIAL}, [text(f"before {encode(SPECIAL)} after")])
+    leaks = find_leaks({"password": SPECIAL}, [text(f"before {encode(SPECIAL)} after")])
 
     assert leaks == [Leak(channel="preview", where="preview", canary="password", form=form)]
 
 
-def test_each_canary_is_told_apart_and_reported_once_for_a_place() -> None:
+def test_each_canary_is_reported_by_name_once_per_content() -> None:
     value = CANARIES["apiKey"]
 
-    (leak,) = find(CANARIES, [text(f"{value} {value} {quote(value)}")])
+    (leak,) = find_leaks(CANARIES, [text(f"{value} {value} {quote(value)}")])
 
     assert leak.canary == "apiKey"
     assert value not in repr(leak)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
-def test_a_secret_cut_in_pieces_by_the_stream_is_found(size: int) -> None:
+def test_a_secret_split_across_chunks_is_found(size: int) -> None:
     data = b"x" * 50 + base64.b64encode(CANARIES["password"].encode()) + b"y" * 50
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
 
-    leaks = find(CANARIES, [FakeChannel(pieces)])
+    leaks = find_leaks(CANARIES, [FakeChannel(pieces)])
 
     assert [leak.canary for leak in leaks] == ["password"]
 
 
 def test_canaries_without_a_common_start_are_found_too() -> None:
-    assert [leak.canary for leak in find({"a": "x" * 20, "b": "y" * 20}, [text("z" + "y" * 20)])] == ["b"]
+    assert [leak.canary for leak in find_leaks({"a": "x" * 20, "b": "y" * 20}, [text("z" + "y" * 20)])] == ["b"]
 
 
 @pytest.mark.parametrize("canaries", [{}, {"pin": "1234"}])
-def test_canaries_that_could_turn_up_by_chance_are_refused(canaries: dict[str, str]) -> None:
+def test_canaries_that_could_occur_by_chance_are_refused(canaries: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="at least 12 characters"):
-        find(canaries, [])
+        find_leaks(canaries, [])
 
 
-def test_planted_canaries_differ_and_pass_for_passwords() -> None:
-    planted = plant("one", "two")
+def test_planted_canaries_differ_and_are_valid_passwords() -> None:
+    planted = plant_canaries("one", "two")
 
     assert planted["one"] != planted["two"]
     assert all(len(value) == 40 and value.isalnum() and value.isascii() for value in planted.values())
@@ -109,7 +110,7 @@ class FakeEngine:
     """As much of the Docker SDK's client as the channels use; a secret can be put anywhere."""
 
     def __init__(self) -> None:
-        labels = {"Labels": {"letta-platform.stack": STACK}}
+        labels = {"Labels": {STACK_LABEL: STACK}}
         self.container: dict[str, Any] = {"Image": "sha256:0", "Config": {"Image": "img:1", "Env": ["A=b"]}}
         self.network: dict[str, Any] = dict(labels)
         self.volume: dict[str, Any] = dict(labels)
@@ -121,7 +122,7 @@ class FakeEngine:
 
         def listed(item: Any) -> Callable[..., list[Any]]:
             def listing(*, filters: dict[str, str], **_: Any) -> list[Any]:
-                assert filters == {"label": f"letta-platform.stack={STACK}"}
+                assert filters == {"label": f"{STACK_LABEL}={STACK}"}
                 return [item]
 
             return listing
@@ -165,7 +166,7 @@ def docker_channels(engine: FakeEngine) -> tuple[Channel, ...]:
 
 
 def test_a_clean_engine_has_no_leaks() -> None:
-    assert find(CANARIES, docker_channels(FakeEngine())) == []
+    assert find_leaks(CANARIES, docker_channels(FakeEngine())) == []
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_secret_leaked_to_the_engine_is_found(
     engine = FakeEngine()
     leak(engine, CANARIES["password"])
 
-    assert find(CANARIES, docker_channels(engine)) == [
+    assert find_leaks(CANARIES, docker_channels(engine)) == [
         Leak(channel=channel, where=where, canary="password", form="plain")
     ]
 
@@ -195,15 +196,15 @@ def test_a_secret_in_a_compressed_layer_is_found() -> None:
     engine.compress = True
     engine.layer["root/.env"] = CANARIES["apiKey"].encode()
 
-    assert [leak.canary for leak in find(CANARIES, docker_channels(engine))] == ["apiKey"]
+    assert [leak.canary for leak in find_leaks(CANARIES, docker_channels(engine))] == ["apiKey"]
 
 
-def test_a_layer_that_cannot_be_looked_into_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layer_that_cannot_be_searched_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
     monkeypatch.setattr(sys.modules[__name__], "archive", zstd_inside(archive))
 
     with pytest.raises(ValueError, match="zstd"):
-        find(CANARIES, docker_channels(engine)[2:])
+        find_leaks(CANARIES, docker_channels(engine)[2:])
 
 
 def zstd_inside(real: Callable[[dict[str, bytes]], bytes]) -> Callable[[dict[str, bytes]], bytes]:
@@ -211,22 +212,22 @@ def zstd_inside(real: Callable[[dict[str, bytes]], bytes]) -> Callable[[dict[str
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_secret_in_a_file_is_found_wherever_in_the_folder(tmp_path: Path, compressed: bool) -> None:
+def test_a_secret_in_a_file_is_found_anywhere_below_the_folder(tmp_path: Path, compressed: bool) -> None:
     data = f'{{"plain": "{CANARIES["password"]}"}}'.encode()
     path = tmp_path / "backend" / "history" / "dev.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(data) if compressed else data)
     (tmp_path / "backend" / "link").symlink_to(path)
 
-    (leak,) = find(CANARIES, [channels.Files(name="state", roots=(tmp_path,))])
+    (leak,) = find_leaks(CANARIES, [channels.Files(name="state", roots=(tmp_path,))])
 
     assert (leak.where, leak.canary) == (str(path), "password")
 
 
-def test_a_file_that_only_looks_compressed_is_searched_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_only_looks_compressed_is_searched_unchanged(tmp_path: Path) -> None:
     (tmp_path / "odd").write_bytes(b"\x1f\x8b" + CANARIES["password"].encode())
 
-    assert len(find(CANARIES, [channels.Files(name="logs", roots=(tmp_path / "odd",))])) == 1
+    assert len(find_leaks(CANARIES, [channels.Files(name="logs", roots=(tmp_path / "odd",))])) == 1
 
 
 @pytest.mark.parametrize(
@@ -237,11 +238,11 @@ def test_a_channel_without_content_is_an_error(channel: Channel) -> None:
         channel.contents = lambda: iter(())  # type: ignore[method-assign]
 
     with pytest.raises(NothingToSearchError, match=channel.name):
-        find(CANARIES, [channel])
+        find_leaks(CANARIES, [channel])
 
 
 def waiting(*arguments: str) -> subprocess.Popen[bytes]:
-    """Start a process that has these arguments, says that it is there, and ends with its standard input."""
+    """Start a process with these arguments that prints a line and ends with its standard input."""
     code = "import sys; print(flush=True); sys.stdin.read()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -256,22 +257,22 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason=
 
 @needs_proc
 def test_a_secret_on_a_command_line_is_found_while_it_runs() -> None:
-    planted = plant("password")
+    planted = plant_canaries("password")
     with waiting(f"--password={planted['password']}") as process:
-        now = find(planted, [channels.Processes()])
+        now = find_leaks(planted, [channels.Processes()])
         process.communicate()
 
     assert [leak.where for leak in now] == [f"process {sys.executable}"]
-    assert find(planted, [channels.Processes()]) == []
+    assert find_leaks(planted, [channels.Processes()]) == []
 
 
 @needs_proc
-def test_a_secret_on_a_command_line_is_found_after_it_ran_when_it_was_watched_for() -> None:
-    planted = plant("password")
+def test_a_secret_on_a_command_line_is_found_later_if_it_was_watched() -> None:
+    planted = plant_canaries("password")
     deadline = time.monotonic() + 30
     with channels.ProcessWatch(interval=0.01) as watch, waiting(planted["password"]) as process:
-        while not find(planted, [watch]) and time.monotonic() < deadline:
+        while not find_leaks(planted, [watch]) and time.monotonic() < deadline:
             threading.Event().wait(0.01)
         process.communicate()
 
-    assert [leak.canary for leak in find(planted, [watch])] == ["password"]
+    assert [leak.canary for leak in find_leaks(planted, [watch])] == ["password"]

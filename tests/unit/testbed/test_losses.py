@@ -1,4 +1,4 @@
-"""The accounts of losses, and the way to stand-ins under the world's names, judged without a collector."""
+"""The accounts of losses, and the proxy to stand-ins, tested without a collector."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ import pytest
 
 from testbed.certificates import Authority
 from testbed.connect_proxy import ConnectProxy
-from testbed.datadog import Datadog
+from testbed.datadog.server import Datadog
 from testbed.losses.accounts import Account, Sent
 from testbed.losses.backends import InFiles
-from testbed.otlp_items import RUN, SEQUENCE, Signal
+from testbed.otlp.items import RUN, SEQUENCE, Signal
 
 pytestmark = pytest.mark.unit
 
 
-def test_what_was_acknowledged_and_is_not_stored_is_lost_and_nothing_else() -> None:
+def test_only_acknowledged_signals_that_are_not_stored_are_lost() -> None:
     sent = Sent(
         what="traces",
         run="a",
         signal=Signal.TRACES,
         numbers=frozenset(range(6)),
         acknowledged=frozenset({0, 1, 2, 3}),
-        tries_again=7,
+        refusals=7,
     )
 
     account = Account.of("ClickHouse", sent, Counter({0: 1, 1: 3, 4: 1}))
 
     assert (account.sent, account.acknowledged, account.stored) == (6, 4, 3)
     assert (account.lost, account.twice, account.unacknowledged) == (2, 1, 2)
-    assert account.tries_again == 7
+    assert account.refusals == 7
 
 
-def test_files_are_counted_by_run_and_a_torn_line_holds_nothing(tmp_path: Path) -> None:
+def test_files_are_counted_by_run_without_broken_lines(tmp_path: Path) -> None:
     def line(run: str, number: int) -> str:
         attributes = [
             {"key": RUN, "value": {"stringValue": run}},
@@ -51,7 +51,7 @@ def test_files_are_counted_by_run_and_a_torn_line_holds_nothing(tmp_path: Path) 
     assert InFiles(tmp_path).stored("a", Signal.TRACES) == Counter({1: 2, 5: 1})
 
 
-def test_a_name_of_the_world_leads_to_its_stand_in(tmp_path: Path) -> None:
+def test_the_proxy_connects_a_host_name_to_its_stand_in(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     trusting = ssl.create_default_context(cafile=str(authority.certificate))
     certificate = authority.issue("api.datadoghq.eu")
@@ -66,7 +66,7 @@ def test_a_name_of_the_world_leads_to_its_stand_in(tmp_path: Path) -> None:
             httpx.get(address, headers=headers, proxy=proxy.url, verify=trusting)
 
 
-def test_no_other_name_leads_anywhere() -> None:
+def test_the_proxy_refuses_other_host_names() -> None:
     with (
         ConnectProxy({"api.datadoghq.eu": 1}) as proxy,
         httpx.Client(proxy=proxy.url) as client,

@@ -18,7 +18,7 @@ def test_ports_are_different_free_and_below_the_kernels_own_range() -> None:
         assert all(ports.FIRST <= port <= ports.LAST and ports.is_free(port) for port in found)
 
 
-def test_a_reserved_port_is_not_given_again_until_it_is_let_go(
+def test_a_reserved_port_is_not_handed_out_again_until_it_is_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "LAST", ports.FIRST + 9)
@@ -32,9 +32,7 @@ def test_a_reserved_port_is_not_given_again_until_it_is_let_go(
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", ""], ids=["loopback", "all addresses"])
-def test_a_port_that_somebody_listens_on_is_left_out(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_port_in_use_is_skipped(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((address, 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setattr(ports, "FIRST", port)

@@ -13,7 +13,7 @@ from operations.console.errors import OperationError
 from operations.deploy import telemetry_probe
 from otel.clickhouse import statements
 from testbed.certificates import Authority
-from testbed.clickhouse import ClickHouse
+from testbed.clickhouse.server import ClickHouse
 from testbed.fake_engine import FakeEngine
 
 pytestmark = pytest.mark.unit

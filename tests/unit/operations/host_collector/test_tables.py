@@ -11,7 +11,7 @@ import otel
 from operations.console.errors import OperationError
 from operations.host_collector import tables
 from otel.clickhouse import SCHEMA_VERSION, TABLES
-from testbed.clickhouse import ClickHouse, Fault
+from testbed.clickhouse.server import ClickHouse, Fault
 
 pytestmark = pytest.mark.unit
 
@@ -27,7 +27,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
 @pytest.fixture
 def clickhouse(shared: ClickHouse) -> Iterator[ClickHouse]:
     yield shared
-    shared.mend()
+    shared.recover()
     shared.ask("DROP DATABASE IF EXISTS mine")
 
 

@@ -1,4 +1,4 @@
-"""The spans, log records and metric points that `testbed.otlp` sends, made from their numbers."""
+"""The spans, log records and metric points that `testbed.otlp.generator` sends, each derived from its number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 RUN, SEQUENCE = "letta_platform.test.run", "letta_platform.test.sequence"
-"""Attributes of each item: which run it belongs to, and its number (from 0) among the run's items of a signal."""
+"""Attributes of each item: its run, and its number (from 0) among the run's items of a signal."""
 
 METRIC = "letta_platform.test.points"
 SERVICE = "letta-platform-tests"
@@ -33,7 +33,7 @@ SPANS_PER_TRACE = 8
 
 
 class Signal(StrEnum):
-    """What can be sent."""
+    """A kind of telemetry."""
 
     TRACES = "traces"
     METRICS = "metrics"
@@ -51,7 +51,7 @@ class Ids:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """One of OTLP's gRPC services: its method, how its answer is read, and how a request is made."""
+    """One of OTLP's gRPC services: its method, how to create a request, and how to read the response."""
 
     method: str
     request: Callable[[str, range, str], Any]
@@ -60,7 +60,7 @@ class Service:
 
 
 def ids(run: str, sequence: int) -> Ids:
-    """Give the ids of a span (and of the log record with the same number): the same for each call."""
+    """Return the ids of a span, and of the log record with the same number; equal for equal arguments."""
     trace, place = divmod(sequence, SPANS_PER_TRACE)
     mark = hashlib.sha256(run.encode()).digest()
     # The lower half differs between traces too: Datadog knows a trace by that half.

@@ -1,4 +1,4 @@
-"""OpenAI's wire format as far as the LLM stand-in speaks it: chat completions, their chunks, embeddings."""
+"""The part of OpenAI's wire format that the LLM stand-in uses: chat completions, their chunks, embeddings."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from testbed.llm_script import Reply
+from testbed.llm.script import Reply
 
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 
 
 def completion(body: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
-    """Give the whole answer to a request that does not stream."""
+    """Return the answer to a request that does not stream."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}
     if reply.calls:
         message["tool_calls"] = _tool_calls(body, reply)
@@ -27,7 +27,7 @@ def completion(body: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
 
 
 def chunks(body: Mapping[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
-    """Give the answer to a streaming request, a chunk for each token."""
+    """Yield the answer to a streaming request, a chunk for each token."""
     envelope = _envelope(body, "chat.completion.chunk")
     with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
     if with_usage:
@@ -51,7 +51,7 @@ def chunks(body: Mapping[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
 
 
 def embeddings(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the answer to an embeddings request."""
+    """Return the answer to an embeddings request."""
     given = body["input"]
     texts = given if isinstance(given, list) and not all(isinstance(token, int) for token in given) else [given]
     size = body.get("dimensions") or DIMENSIONS.get(body["model"], 1536)
@@ -67,7 +67,7 @@ def embeddings(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def embed(text: str, size: int) -> list[float]:
-    """Give a unit vector: texts that share words are near each other, others nearly orthogonal."""
+    """Return a unit vector: texts that share words are close to each other, others nearly orthogonal."""
     vector = [0.0] * size
     for word in re.findall(r"\w+", text.lower()) or [""]:
         digest = hashlib.sha256(word.encode()).digest()
@@ -99,7 +99,7 @@ def _tool_calls(body: Mapping[str, Any], reply: Reply) -> list[dict[str, Any]]:
 
 
 def _digest(body: Mapping[str, Any], index: int = 0) -> str:
-    """Name a reply by what was asked: the same in a retry, another one in every other turn of a conversation."""
+    """Return an id that depends on the request: the same for a retry, another one for every other request."""
     asked = json.dumps([body, index], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()[:24]
 

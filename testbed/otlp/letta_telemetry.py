@@ -1,11 +1,11 @@
-"""Telemetry with the names and attributes that Letta 0.16.8 was seen to send, as OTLP in JSON.
+"""Telemetry with the names and attributes that Letta 0.16.8 sends, as OTLP in JSON.
 
     telemetry = Telemetry(device="here", environment="prod", start=start)
     telemetry.request("GET /v1/agents/", at=10, ms=25, status=200)
     telemetry.send(f"http://127.0.0.1:{port}")
 
-Times are seconds after `start`, durations milliseconds. Resources are as they leave our collector, whose
-`resource` processor says stack and environment.
+Times are seconds after `start`, durations milliseconds. Resources are as our collector exports them:
+its `resource` processor adds stack and environment.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SEVERITIES = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
 
 
 def trace_id(name: str) -> str:
-    """Give the id of the trace that a test calls `name`."""
+    """Return the id of the trace that a test calls `name`."""
     return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
 
 
 class Telemetry:
-    """What one server sends."""
+    """The telemetry of one server."""
 
     def __init__(self, *, device: str, environment: str, start: datetime) -> None:
         self._device, self._environment, self._start = device, environment, start
@@ -41,7 +41,7 @@ class Telemetry:
     def request(
         self, route: str, *, at: float, ms: float, status: int | None, trace: str = "", error: str = ""
     ) -> str:
-        """Add the root span of a request, and give its id; `status` is None when it ended by an exception."""
+        """Add the root span of a request, and return its id; `status` is None when an exception ended it."""
         return self.span(
             route,
             trace=trace or f"{self._device} {route} {at} {ms}",
@@ -68,7 +68,7 @@ class Telemetry:
         attributes: Attributes | None = None,
         events: Sequence[tuple[float, str, Attributes]] = (),
     ) -> str:
-        """Add a span, and give its id. Events are time, name, attributes."""
+        """Add a span, and return its id. An event is a time, a name and attributes."""
         own = hashlib.md5(f"{trace} {len(self._spans)}".encode(), usedforsecurity=False).hexdigest()[:16]
         self._spans.append({
             "traceId": trace_id(trace),
@@ -155,7 +155,7 @@ class Telemetry:
         })  # fmt: skip
 
     def send(self, address: str) -> None:
-        """Send all of it to a collector."""
+        """Send everything to a collector."""
         resource = {
             "attributes": _listed({
                 "service.name": "letta-server",
@@ -177,10 +177,10 @@ class Telemetry:
         return int(self._start.timestamp()) * 1_000_000_000 + round(at * 1e9)
 
 
-def exception(said: str) -> Attributes:
-    """Give the attributes of an exception's event; `said` is type and message."""
-    kind, _, message = said.partition(": ")
-    return {"exception.type": kind, "exception.message": message, "exception.stacktrace": f"Traceback: {said}"}
+def exception(text: str) -> Attributes:
+    """Return the attributes of an exception event; `text` is `type: message`."""
+    kind, _, message = text.partition(": ")
+    return {"exception.type": kind, "exception.message": message, "exception.stacktrace": f"Traceback: {text}"}
 
 
 def _listed(attributes: Attributes) -> list[dict[str, Any]]:

@@ -1,12 +1,12 @@
-"""What of counted telemetry is in ClickHouse's tables."""
+"""Which counted signals are in ClickHouse's tables."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 
-from testbed.clickhouse import ClickHouse
-from testbed.otlp_items import RUN, SEQUENCE, Signal
+from testbed.clickhouse.server import ClickHouse
+from testbed.otlp.items import RUN, SEQUENCE, Signal
 
 TABLES: Mapping[Signal, tuple[str, str]] = {
     Signal.TRACES: ("otel.otel_traces", "SpanAttributes"),
@@ -16,7 +16,7 @@ TABLES: Mapping[Signal, tuple[str, str]] = {
 
 
 def stored(server: ClickHouse, run: str, signal: Signal) -> Counter[int]:
-    """Give how often each number of a run is in the signal's table."""
+    """Return how often each number of a run is in the signal's table."""
     table, attributes = TABLES[signal]
     rows = server.ask(
         f"SELECT toUInt64({attributes}['{SEQUENCE}']) AS n, count() AS times FROM {table}"  # noqa: S608

@@ -1,4 +1,4 @@
-"""ClickHouse's Native format as far as an HTTP server adds to what its engine writes.
+"""What ClickHouse's HTTP server adds to the Native format that its engine writes.
 
 The engine writes blocks of revision 0. A client that names its protocol version (`client_protocol_version`) gets
 each block with a header, and from a later version on with a byte after each column's type; with `compress=1` it
@@ -17,7 +17,7 @@ import lz4.block  # type: ignore[import-untyped]
 from clickhouse_cityhash.cityhash import CityHash128  # type: ignore[import-untyped]
 
 WITH_COLUMN_BYTE = 54454
-"""Protocol version from which a byte after each column's type says whether it is written in a special way."""
+"""Protocol version from which a byte after each column's type says whether its serialization is special."""
 
 _BLOCK_HEADER = b"\x01\x00\x02" + struct.pack("<i", -1) + b"\x00"
 
@@ -36,11 +36,11 @@ _WIDTHS = {
 
 
 class UnsupportedError(Exception):
-    """This stand-in does not know that type or compression; ClickHouse does."""
+    """A type or compression that ClickHouse knows and this stand-in does not."""
 
 
 def for_revision(data: bytes, revision: int) -> bytes:
-    """Give blocks of revision 0 as a client of that protocol version wants them."""
+    """Return blocks of revision 0 as a client of that protocol version expects them."""
     if revision == 0:
         return data
     blocks = _Blocks(data)
@@ -55,13 +55,13 @@ def for_revision(data: bytes, revision: int) -> bytes:
 
 
 def compressed(data: bytes) -> bytes:
-    """Give `data` in one of ClickHouse's frames: its checksum is what clients check, so nothing is compressed."""
+    """Return `data` in one of ClickHouse's frames, uncompressed: clients check only the frame's checksum."""
     frame = _FRAME.pack(_NO_COMPRESSION, _FRAME.size + len(data), len(data)) + data
     return _checksum(frame) + frame
 
 
 def decompressed(data: bytes) -> bytes:
-    """Give what is in a row of ClickHouse's frames. Raises ValueError for a damaged one."""
+    """Return the content of consecutive ClickHouse frames. Raises ValueError for a damaged one."""
     found = []
     at = 0
     while at < len(data):
@@ -89,7 +89,7 @@ def _checksum(frame: bytes) -> bytes:
 
 
 class _Blocks:
-    """Walks through blocks of revision 0."""
+    """Reads blocks of revision 0."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -100,7 +100,7 @@ class _Blocks:
         return self._at >= len(self._data)
 
     def block(self) -> Iterator[tuple[bytes, bool]]:
-        """Give one block in pieces, each with whether it ends with a column's type."""
+        """Yield one block in pieces, each with whether it ends with a column's type."""
         start = self._at
         columns, rows = self._number(), self._number()
         for _ in range(columns):
@@ -128,12 +128,12 @@ class _Blocks:
         self._at += size
         return self._data[self._at - size : self._at]
 
-    def _whole(self) -> int:
+    def _fixed(self) -> int:
         self._at += 8
         return int.from_bytes(self._data[self._at - 8 : self._at], "little")
 
     def _prefix(self, kind: str) -> None:
-        """Pass what stands before all values of a column: the version of each dictionary in it."""
+        """Skip what precedes a column's values: the version of each dictionary in it."""
         name, parts = _parsed(kind)
         if name == "LowCardinality":
             self._at += 8
@@ -155,7 +155,7 @@ class _Blocks:
                     self._values(part, rows)
             case "Array" | "Map" | "Nested":
                 self._at += 8 * (rows - 1)
-                inner = self._whole()
+                inner = self._fixed()
                 for part in parts:
                     self._values(part, inner)
             case "LowCardinality":
@@ -166,11 +166,11 @@ class _Blocks:
     def _dictionary(self, kind: str, rows: int) -> None:
         if not rows:
             return
-        width = 1 << (self._whole() & 0xFF)
+        width = 1 << (self._fixed() & 0xFF)
         name, parts = _parsed(kind)
-        keys = self._whole()
+        keys = self._fixed()
         self._values(parts[0] if name == "Nullable" else kind, keys)
-        indexes = self._whole()
+        indexes = self._fixed()
         self._at += indexes * width
 
 
@@ -189,7 +189,7 @@ def _width(kind: str, name: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _parsed(kind: str) -> tuple[str, tuple[str, ...]]:
-    """Give a type's name, and the types that it is made of."""
+    """Return a type's name, and the types of its parts."""
     name, _, inside = kind.partition("(")
     inside = inside.removesuffix(")")
     match name:

@@ -1,14 +1,13 @@
-"""Datadog's intake: it checks key, path, content type and size, and decodes each payload.
+"""Datadog's intake: it checks each request's key, path, content type and size, and decodes the payload.
 
     with Datadog(api_key="…") as datadog:
         datadog.url(gateway)               # for the exporter's `traces.endpoint`, `metrics.endpoint`, …
         ...
         sent <= {span.span_id for span in datadog.spans}
 
-What decodes is answered as Datadog does, what does not is refused with 400, and both are on record. Taken are what
-the collector's `datadog` exporter sends (the agent's paths, below /api) and the OTLP intake (`/v1/traces`,
-`/v1/metrics`, `/v1/logs` over HTTP in protobuf, key in `dd-api-key`). Not there: OTLP in JSON, which Datadog reads
-too.
+A payload that decodes is answered as Datadog does, any other is refused with 400; both are recorded. It accepts
+what the collector's `datadog` exporter sends (the agent's paths, below /api) and OTLP over HTTP in protobuf
+(`/v1/traces`, `/v1/metrics`, `/v1/logs`, key in `dd-api-key`). OTLP in JSON is not supported.
 """
 
 from __future__ import annotations
@@ -20,24 +19,25 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, cast
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError
 from msgpack import UnpackException  # type: ignore[import-untyped]
 
-from testbed import datadog_payloads as payloads
 from testbed.certificates import Certificate
-from testbed.datadog_payloads import Log, Point, Record, Span, StatsGroup
-from testbed.stoppable_server import QuietHandler, StoppableServer
+from testbed.datadog import agent_payloads, otlp_payloads
+from testbed.datadog.records import Log, Point, Record, Span
+from testbed.stoppable_server import QuietHandler, StandIn
+
+R = TypeVar("R", bound=Record)
 
 JSON, PROTOBUF, MSGPACK = "application/json", "application/x-protobuf", "application/msgpack"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intake:
-    """One path: how each content type is read, how much it takes (bytes, unpacked), and what it answers."""
+    """One path: a reader for each content type, the largest payload (bytes, unpacked), and the answer."""
 
     readers: Mapping[str, Callable[[bytes], Iterator[Record]]]
     limit: int
@@ -46,31 +46,31 @@ class Intake:
 
 
 INTAKES: Mapping[str, Intake] = {
-    "/api/v0.2/traces": Intake(readers={PROTOBUF: payloads.agent_traces}, limit=3_200_000, status=200),
-    "/api/v0.2/stats": Intake(readers={MSGPACK: payloads.agent_stats}, limit=3_200_000, status=200),
+    "/api/v0.2/traces": Intake(readers={PROTOBUF: agent_payloads.agent_traces}, limit=3_200_000, status=200),
+    "/api/v0.2/stats": Intake(readers={MSGPACK: agent_payloads.agent_stats}, limit=3_200_000, status=200),
     "/api/v1/series": Intake(
-        readers={JSON: payloads.series_v1}, limit=5 << 20, status=202, answer=b'{"status": "ok"}'
+        readers={JSON: agent_payloads.series_v1}, limit=5 << 20, status=202, answer=b'{"status": "ok"}'
     ),
     "/api/v2/series": Intake(
-        readers={JSON: payloads.series_v2_json, PROTOBUF: payloads.series_v2},
+        readers={JSON: agent_payloads.series_v2_json, PROTOBUF: agent_payloads.series_v2},
         limit=5 << 20,
         status=202,
         answer=b'{"errors": []}',
     ),
-    "/api/beta/sketches": Intake(readers={PROTOBUF: payloads.sketches}, limit=5 << 20, status=202),
-    "/api/v2/logs": Intake(readers={JSON: payloads.logs_v2}, limit=5 << 20, status=202),
-    "/v1/traces": Intake(readers={PROTOBUF: payloads.otlp_traces}, limit=15 << 20, status=200, answer=b""),
-    "/v1/metrics": Intake(readers={PROTOBUF: payloads.otlp_metrics}, limit=15 << 20, status=200, answer=b""),
-    "/v1/logs": Intake(readers={PROTOBUF: payloads.otlp_logs}, limit=5 << 20, status=200, answer=b""),
+    "/api/beta/sketches": Intake(readers={PROTOBUF: agent_payloads.sketches}, limit=5 << 20, status=202),
+    "/api/v2/logs": Intake(readers={JSON: agent_payloads.logs_v2}, limit=5 << 20, status=202),
+    "/v1/traces": Intake(readers={PROTOBUF: otlp_payloads.otlp_traces}, limit=15 << 20, status=200, answer=b""),
+    "/v1/metrics": Intake(readers={PROTOBUF: otlp_payloads.otlp_metrics}, limit=15 << 20, status=200, answer=b""),
+    "/v1/logs": Intake(readers={PROTOBUF: otlp_payloads.otlp_logs}, limit=5 << 20, status=200, answer=b""),
 }
 
 IGNORED = frozenset({"/intake", "/intake/", "/api/v1/check_run"})
-"""Taken and not read: host metadata, service checks."""
+"""Accepted and not read: host metadata, service checks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
-    """One request that had the right key: where it went, its headers (names in lower case) and its records."""
+    """One accepted request: its path, headers (names in lower case) and records."""
 
     path: str
     headers: Mapping[str, str]
@@ -79,50 +79,26 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """One request that was refused, and why."""
+    """One refused request."""
 
     path: str
     status: int
     reason: str
 
 
-class Datadog:
-    """The server. It takes `api_key` and no other; `certificate` makes it speak TLS."""
+class Datadog(StandIn):
+    """The server. It accepts only `api_key`; with `certificate` it serves TLS."""
 
-    def __init__(
-        self, *, api_key: str, host: str = "127.0.0.1", port: int = 0, certificate: Certificate | None = None
-    ) -> None:
+    def __init__(self, *, api_key: str, host: str = "127.0.0.1", certificate: Certificate | None = None) -> None:
         self.api_key = api_key
-        self.failure: int | None = None
-        """While set, each delivery is refused with this status (429, 500, 503, …) and nothing is kept."""
-        self._scheme = "https" if certificate else "http"
+        super().__init__(host, _Handler, certificate=certificate)
         self._deliveries: list[Delivery] = []
         self._refusals: list[Refusal] = []
         self._came = threading.Condition()
-        context = certificate.server_context() if certificate else None
-        self._server = StoppableServer((host, port), _Handler, self, context=context)
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.close()
-
-    @property
-    def port(self) -> int:
-        """The TCP port it listens on."""
-        return self._server.port
-
-    def url(self, host: str = "127.0.0.1") -> str:
-        """What a client that reaches this machine as `host` has to use."""
-        return f"{self._scheme}://{host}:{self.port}"
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Refuse connections within."""
+        """Refuse connections until the end of the context."""
         self._server.stop()
         try:
             yield
@@ -131,38 +107,33 @@ class Datadog:
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
-        """What was taken, oldest first."""
+        """The accepted requests, oldest first."""
         with self._came:
             return tuple(self._deliveries)
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
-        """What was refused, oldest first."""
+        """The refused requests, oldest first."""
         with self._came:
             return tuple(self._refusals)
 
     @property
     def spans(self) -> tuple[Span, ...]:
         """All spans that were delivered."""
-        return tuple(record for record in self._records() if isinstance(record, Span))
-
-    @property
-    def stats(self) -> tuple[StatsGroup, ...]:
-        """All APM statistics that were delivered."""
-        return tuple(record for record in self._records() if isinstance(record, StatsGroup))
+        return self._records(Span)
 
     @property
     def points(self) -> tuple[Point, ...]:
         """All metric points that were delivered."""
-        return tuple(record for record in self._records() if isinstance(record, Point))
+        return self._records(Point)
 
     @property
     def logs(self) -> tuple[Log, ...]:
         """All log records that were delivered."""
-        return tuple(record for record in self._records() if isinstance(record, Log))
+        return self._records(Log)
 
     def wait_until(self, reached: Callable[[Datadog], bool], *, seconds: float = 30.0) -> None:
-        """Wait until something holds, looking at each request; TimeoutError after `seconds`."""
+        """Wait until `reached` is true, checking after each request; TimeoutError after `seconds`."""
         with self._came:
             if not self._came.wait_for(lambda: reached(self), timeout=seconds):
                 raise TimeoutError(f"not within {seconds:g} s; refused: {self._refusals[-3:]}")
@@ -176,9 +147,9 @@ class Datadog:
                 self._refusals.append(entry)
             self._came.notify_all()
 
-    def _records(self) -> Iterator[Record]:
-        for delivery in self.deliveries:
-            yield from delivery.records
+    def _records(self, kind: type[R]) -> tuple[R, ...]:
+        records = (record for delivery in self.deliveries for record in delivery.records)
+        return tuple(record for record in records if isinstance(record, kind))
 
 
 class _RefusedError(Exception):
@@ -219,8 +190,6 @@ class _Handler(QuietHandler):
     def _check_key(self, datadog: Datadog) -> None:
         if self.headers.get("DD-API-KEY") != datadog.api_key:
             raise _RefusedError(403, "Forbidden")
-        if datadog.failure is not None:
-            raise _RefusedError(datadog.failure, "as the test says")
 
     def _read(self, path: str, body: bytes) -> tuple[Intake, tuple[Record, ...]]:
         intake = INTAKES.get(path)

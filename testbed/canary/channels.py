@@ -1,4 +1,4 @@
-"""The channels that `testbed.canary` searches, one class each."""
+"""The channels that `testbed.canary.search` searches, one class for each."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ from typing import IO, Any, Self, cast
 
 from docker import DockerClient
 
-from testbed.canary import Content
+from catalogue import STACK_LABEL
+from testbed.canary.search import Channel, Content
+from testbed.deployment import Deployment
 
 CHUNK = 4 << 20
 ZSTD = b"\x28\xb5\x2f\xfd"
 GZIP = b"\x1f\x8b"
 GZIP_ONLY = zlib.MAX_WBITS | 16
-STACK_LABEL = "letta-platform.stack"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Text:
-    """Text that a test has at hand: a preview, an exported state without secrets, the output of a command."""
+    """Text that a test already has: a preview, an exported state without secrets, the output of a command."""
 
     name: str
     text: str
 
     def contents(self) -> Iterator[Content]:
-        """Give the text; none at all counts as nothing."""
+        """Yield the text unless it is empty."""
         if self.text:
             yield Content(where=self.name, chunks=[self.text.encode()])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Files:
-    """All files below folders, by path: a state backend with its history and backups, logs, docs."""
+    """All files below some folders: a state backend with its history and backups, logs, docs."""
 
     name: str
     roots: tuple[Path, ...]
 
     def contents(self) -> Iterator[Content]:
-        """Give each regular file; links are not followed, what vanishes meanwhile is left out."""
+        """Yield each regular file; links are not followed, files that vanish meanwhile are skipped."""
         for root in self.roots:
             for path in sorted([root] if root.is_file() else root.rglob("*")):
                 if path.is_symlink() or not path.is_file():
@@ -57,14 +58,14 @@ class Files:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspections:
-    """What `docker inspect` says of a stack's containers, networks and volumes, and of its images."""
+    """The output of `docker inspect` for a stack's containers, networks, volumes and images."""
 
     client: DockerClient
     stack: str
     name: str = "docker inspect"
 
     def contents(self) -> Iterator[Content]:
-        """Give each object's whole description; an image's with its history."""
+        """Yield each object's full description; an image's with its history."""
         label = f"{STACK_LABEL}={self.stack}"
         client = self.client
         for container in client.containers.list(all=True, filters={"label": label}):
@@ -88,7 +89,7 @@ class ContainerLogs:
     name: str = "container logs"
 
     def contents(self) -> Iterator[Content]:
-        """Give standard output and error of each container since it was made."""
+        """Yield each container's standard output and error since it was created."""
         label = f"{STACK_LABEL}={self.stack}"
         for container in self.client.containers.list(all=True, filters={"label": label}):
             lines = cast("Iterable[bytes]", container.logs(stream=True, follow=False))
@@ -97,9 +98,9 @@ class ContainerLogs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageLayers:
-    """Every byte of a stack's images: layers, configuration, manifest, as `docker save` gives them.
+    """Every byte of a stack's images: layers, configuration, manifest, as `docker save` writes them.
 
-    Layers that images share are read once. Layers in zstd raise ValueError, since they cannot be looked into.
+    Layers that images share are read once. Layers in zstd raise ValueError, because they cannot be searched.
     """
 
     client: DockerClient
@@ -107,7 +108,7 @@ class ImageLayers:
     name: str = "image layers"
 
     def contents(self) -> Iterator[Content]:
-        """Give each member of each image's archive."""
+        """Yield each member of each image's archive."""
         seen: set[str] = set()
         for image in _images(self.client, self.stack):
             stream = cast("IO[bytes]", _Stream(image.save(chunk_size=CHUNK)))
@@ -123,26 +124,26 @@ class ImageLayers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Processes:
-    """The command lines of all processes on this machine now, those in containers included.
+    """The command lines of all processes that run on this machine, including those in containers.
 
-    Not the environments: Letta reads its secrets from there and nowhere else; only root and the service's own
-    user can read them, both of which can read the secret files too.
+    Environments are not searched: Letta can read its secrets only from there. They are readable only by root and
+    the service's own user, which can read the secret files, too.
     """
 
     name: str = "process list"
     proc: Path = Path("/proc")
 
     def contents(self) -> Iterator[Content]:
-        """Give the command line of each process; kernel threads have none."""
+        """Yield the command line of each process; kernel threads have none."""
         for line in sorted(_command_lines(self.proc)):
             yield _process(line)
 
 
 @dataclass(kw_only=True, slots=True)
 class ProcessWatch:
-    """The command lines that were seen while it was entered, for what runs only for a moment.
+    """The command lines of processes that ran while the context was entered, even for a short time.
 
-    It looks every `interval` seconds: what ends sooner may be missed.
+    It checks every `interval` seconds: a process that ends sooner may be missed.
     """
 
     name: str = "process list over time"
@@ -168,13 +169,28 @@ class ProcessWatch:
         self._seen = self._seen | _command_lines(self.proc)
 
     def contents(self) -> Iterator[Content]:
-        """Give each command line once."""
+        """Yield each command line once."""
         for line in sorted(self._seen):
             yield _process(line)
 
     def _watch(self) -> None:
         while not self._over.wait(self.interval):
             self._seen = self._seen | _command_lines(self.proc)
+
+
+def channels_of(deployment: Deployment) -> list[Channel]:
+    """Return every channel of a deployed stack."""
+    client, stack = deployment.engine, deployment.stack
+    return [
+        Inspections(client=client, stack=stack),
+        ContainerLogs(client=client, stack=stack),
+        ImageLayers(client=client, stack=stack),
+        Processes(),
+        Files(name="state", roots=(deployment.state,)),
+        Files(name="stack file", roots=(deployment.root / f"Pulumi.{stack}.yaml",)),
+        Text(name="preview", text=deployment.pulumi("preview", "--diff").output),
+        Text(name="exported state", text=deployment.pulumi("stack", "export").output),
+    ]
 
 
 def _command_lines(proc: Path) -> set[bytes]:
@@ -187,16 +203,16 @@ def _command_lines(proc: Path) -> set[bytes]:
 
 
 def _process(line: bytes) -> Content:
-    """Name a process by its program only: the rest may be what is looked for."""
+    """Name a process by its program only: the other arguments may be secrets."""
     program = line.split(b"\0")[0].decode(errors="replace")
     return Content(where=f"process {program}", chunks=[line])
 
 
 def _images(client: DockerClient, stack: str) -> list[Any]:
-    """Give the images of the stack's containers, exited ones included, each once.
+    """Return the images of the stack's containers, including exited ones, each once.
 
-    By the names that they were started with, which are made from their content: with the containerd image store
-    the same build by another stack has another id, and the one before is gone.
+    They are found by the names with which the containers were started, which depend on their content: with the
+    containerd image store, the same build by another stack replaces the image by one with another id.
     """
     containers = client.containers.list(all=True, filters={"label": f"{STACK_LABEL}={stack}"})
     return [client.images.get(name) for name in sorted({str(c.attrs["Config"]["Image"]) for c in containers})]
@@ -212,7 +228,7 @@ def _described(kind: str, name: str, attributes: Any) -> Content:
 
 
 class _Stream:
-    """A file to read from, made of chunks."""
+    """A readable file made of chunks."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -237,11 +253,11 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _opened(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the chunks as they are or, where they are gzip, uncompressed."""
+    """Yield the chunks, uncompressed if they are gzip."""
     stream = iter(chunks)
     first = next(stream, b"")
     if first.startswith(ZSTD):
-        raise ValueError("zstd: this cannot be looked into")
+        raise ValueError("zstd: this cannot be searched")
     if first.startswith(GZIP):
         yield from _unzipped(chain([first], stream))
     else:
@@ -250,7 +266,7 @@ def _opened(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give what is in gzip members, one after another; what follows them, or is broken, as it is."""
+    """Yield the content of consecutive gzip members; what follows them, or is broken, unchanged."""
     unzip = zlib.decompressobj(wbits=GZIP_ONLY)
     for chunk in chunks:
         rest = chunk

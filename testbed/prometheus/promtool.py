@@ -1,11 +1,11 @@
-"""Evaluates Prometheus rules with Prometheus' own `promtool`, on metrics that a real collector showed.
+"""Evaluates Prometheus rules with Prometheus' `promtool`, on metrics scraped from a real collector.
 
     timeline = Timeline()
-    timeline.show(scraped, minutes=5)      # the text of /metrics; None while it does not answer
+    timeline.show(scraped, minutes=5)      # the text of /metrics; None while the collector is down
     timeline.expect({"LettaCollectorDown"})
     timeline.check(rules, folder=folder)
 
-No time passes: what was scraped at one moment is shown to the rules for as many minutes as wanted.
+The minutes are simulated: the rules see each scrape for as many minutes as the test says.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from typing import Any
 
 from toolchain import go_modules, versions
 from toolchain.cache import Entry, content_key
-from toolchain.locations import ROOT, cache_home
+from toolchain.locations import cache_home
 from toolchain.progress import Progress
 
-SOURCE = ROOT / "tests" / "support" / "promtool"
+SOURCE = Path(__file__).parent
 TARGET = {"job": "letta-collector", "instance": "collector:8888"}
-"""Labels that Prometheus adds to what it scrapes."""
+"""Labels that Prometheus adds to the series that it scrapes."""
 
 
-def program(environ: Mapping[str, str] = os.environ) -> Path:
-    """Give promtool, built from its locked modules into the cache: minutes once, then nothing."""
+def program() -> Path:
+    """Return promtool, built from its locked modules: minutes once, then from the cache."""
+    environ = os.environ
     files = [path for path in SOURCE.iterdir() if path.suffix in {".mod", ".sum"}]
     entry = Entry(cache_home(environ) / f"promtool-{content_key([], files, SOURCE)}")
 
@@ -39,7 +40,7 @@ def program(environ: Mapping[str, str] = os.environ) -> Path:
             progress.run(
                 [
                     *(go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"),
-                    # Service discovery is most of its code, and of no use here.
+                    # Service discovery is most of its code, and not needed here.
                     *("-tags", "remove_all_sd", "-o", folder / "promtool"),
                     "github.com/prometheus/prometheus/cmd/promtool",
                 ],
@@ -54,35 +55,35 @@ def program(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def samples(scraped: str) -> dict[str, float]:
-    """Give the values in the text of /metrics by series, as they are written there."""
+    """Return the values in the text of /metrics by series, which are written as in the text."""
     lines = (line.rpartition(" ") for line in scraped.splitlines() if line and not line.startswith("#"))
     return {series: float(value) for series, _, value in lines}
 
 
 class Timeline:
-    """Minute after minute, what Prometheus sees of one collector, and what is to be true then."""
+    """What Prometheus scrapes from one collector, minute by minute, and what is expected at which minute."""
 
     def __init__(self) -> None:
         self._minutes: list[dict[str, float]] = []
         self._expected: list[dict[str, Any]] = []
 
     def show(self, scraped: str | None, *, minutes: int) -> None:
-        """Let the rules see this for so many minutes more."""
+        """Show this scrape for so many more minutes."""
         seen = {"up{}": 0.0} if scraped is None else {**samples(scraped), "up{}": 1.0}
         self._minutes += [seen] * minutes
 
     def expect(self, firing: Collection[str]) -> None:
-        """Exactly these alerts fire at the last minute so far."""
-        self._say(
+        """Expect exactly these alerts at the last minute so far."""
+        self._expect(
             'group by (alertname) (ALERTS{alertstate="firing"})',
             {f'{{alertname="{name}"}}': 1 for name in firing},
         )
 
     def expect_values(self, expression: str) -> None:
-        """The expression gives at least one value at the last minute so far."""
-        self._say(f"count({expression}) > bool 0", {"{}": 1})
+        """Expect at least one value of the expression at the last minute so far."""
+        self._expect(f"count({expression}) > bool 0", {"{}": 1})
 
-    def _say(self, expression: str, values: Mapping[str, float]) -> None:
+    def _expect(self, expression: str, values: Mapping[str, float]) -> None:
         self._expected.append({
             "expr": expression,
             "eval_time": f"{len(self._minutes) - 1}m",
@@ -90,7 +91,7 @@ class Timeline:
         })  # fmt: skip
 
     def check(self, rules: Path, *, folder: Path) -> None:
-        """Raise AssertionError with promtool's words when something is not as expected."""
+        """Raise AssertionError with promtool's output when an expectation is not met."""
         names = sorted({series for minute in self._minutes for series in minute})
         test = {
             "interval": "1m",
@@ -107,7 +108,7 @@ class Timeline:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def _values(self, name: str) -> str:
-        """Give the values of a series; one that a scrape no longer holds is stale from then on."""
+        """Return the values of a series; when a scrape does not have it any more, it is stale."""
         values, before = [], False
         for minute in self._minutes:
             there = name in minute

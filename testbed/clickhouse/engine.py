@@ -1,12 +1,11 @@
-"""A ClickHouse engine (chdb) in a process of its own, asked over a socket; no HTTP and no passwords here.
+"""A ClickHouse engine (chdb) in a process of its own, queried over a socket; no HTTP and no passwords here.
 
     with Engine(folder) as engine:
         engine.run("SELECT 1", output="JSONEachRow").data
 
-Not in the tests' own process: chdb has one session per process and as many threads as it likes, which neither a
-test that forks nor a second engine could live with. The process ends with the one that started it, however that
-ends. Statements run one after another. What was stored is on disk: an engine on the same folder finds it again,
-also after `kill`.
+It has a process of its own because chdb has one session per process and starts its own threads, which rules out
+a second engine and tests that fork. The process ends when its parent does. Statements run one after another. Data
+is on disk: an engine on the same folder finds it again.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from typing import Any, Self
 from toolchain.locations import ROOT
 
 LONGEST_STOP = 10.0
-"""Seconds that the process gets to end by itself."""
+"""Seconds that the process is given to end by itself."""
 
 UNAVAILABLE = 210
 """ClickHouse's code for a server that cannot be reached (NETWORK_ERROR)."""
@@ -37,7 +36,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class EngineError(Exception):
-    """What ClickHouse says of a statement that it does not run: its code (`system.errors`) and its words."""
+    """ClickHouse's error for a statement: its code (`system.errors`) and its message."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -47,7 +46,7 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The result of a statement, in the format that was asked for, and how many rows it read and wrote."""
+    """The result of a statement in the requested format, and how many rows it read and wrote."""
 
     data: bytes
     read_rows: int
@@ -55,7 +54,7 @@ class Answer:
 
 
 class Engine:
-    """The engine's process; `folder` holds what is stored."""
+    """The engine's process; `folder` holds its data."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -85,9 +84,9 @@ class Engine:
         self._connection = Connection(ours.detach())
 
     def stop(self) -> None:
-        """End the process after the statement that it is at."""
+        """End the process after the statement that it is running."""
         with self._lock:
-            self._let_go()
+            self._disconnect()
         process, self._process = self._process, None
         if process is None:
             return
@@ -96,15 +95,6 @@ class Engine:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-    def kill(self) -> None:
-        """End the process at once, in the middle of whatever it does (`kill -9`)."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        with self._lock:
-            self._let_go()
-            self._process = None
 
     def run(
         self,
@@ -115,11 +105,11 @@ class Engine:
         settings: Mapping[str, str] = _NOTHING,
         parameters: Mapping[str, str] = _NOTHING,
     ) -> Answer:
-        """Run one statement. `parameters` are what `{name:Type}` in it stands for, `settings` hold for it alone.
+        """Run one statement. `parameters` fill `{name:Type}` in it, `settings` apply to it only.
 
-        Raises EngineError with ClickHouse's code, which is UNAVAILABLE when the process is not there.
+        Raises EngineError with ClickHouse's code, which is UNAVAILABLE when the process does not run.
         """
-        asked = {
+        request = {
             "statement": statement,
             "output": output,
             "database": database,
@@ -130,55 +120,55 @@ class Engine:
             if self._connection is None:
                 raise EngineError(f"Code: {UNAVAILABLE}. DB::NetException: The engine is not running.")
             try:
-                self._connection.send_bytes(json.dumps(asked).encode())
-                said = json.loads(self._connection.recv_bytes())
+                self._connection.send_bytes(json.dumps(request).encode())
+                reply = json.loads(self._connection.recv_bytes())
                 data = self._connection.recv_bytes()
             except (EOFError, OSError) as error:
-                self._let_go()
-                message = f"Code: {UNAVAILABLE}. DB::NetException: The engine's process is gone."
+                self._disconnect()
+                message = f"Code: {UNAVAILABLE}. DB::NetException: The engine's process has ended."
                 raise EngineError(message) from error
-        if said["error"] is not None:
-            raise EngineError(said["error"])
-        return Answer(data=data, read_rows=said["read_rows"], written_rows=said["written_rows"])
+        if reply["error"] is not None:
+            raise EngineError(reply["error"])
+        return Answer(data=data, read_rows=reply["read_rows"], written_rows=reply["written_rows"])
 
-    def _let_go(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
 
 def serve(connection: Connection, folder: str) -> None:
-    """Answer statements until the other side is gone."""
-    from chdb import ChdbError  # heavy, and not for the process that only imports Engine
+    """Answer statements until the other side closes the connection."""
+    from chdb import ChdbError  # heavy, and not needed by a process that only imports Engine
     from chdb.session import Session
 
     session: Any = Session(folder)  # type: ignore[no-untyped-call]
     at = "default"
     while True:
         try:
-            asked = json.loads(connection.recv_bytes())
+            request = json.loads(connection.recv_bytes())
         except EOFError:
             session.close()
             return
-        said: dict[str, Any] = {"error": None, "read_rows": 0, "written_rows": 0}
+        reply: dict[str, Any] = {"error": None, "read_rows": 0, "written_rows": 0}
         data = b""
         try:
-            if asked["database"] != at:
-                session.query(f"USE `{_escaped(asked['database'])}`")
-                at = asked["database"]
-            for name, value in asked["settings"].items():
+            if request["database"] != at:
+                session.query(f"USE `{_escaped(request['database'])}`")
+                at = request["database"]
+            for name, value in request["settings"].items():
                 session.query(f"SET `{_escaped(name)}` = '{_escaped(value)}'")
-            result = session.query(asked["statement"], asked["output"], params=asked["parameters"])
+            result = session.query(request["statement"], request["output"], params=request["parameters"])
             data = bytes(result.bytes())
-            said |= {"read_rows": result.rows_read(), "written_rows": result.rows_written()}
+            reply |= {"read_rows": result.rows_read(), "written_rows": result.rows_written()}
         except ChdbError as error:
-            said["error"] = str(error)
-        for name in asked["settings"]:
+            reply["error"] = str(error)
+        for name in request["settings"]:
             try:
                 session.query(f"SET `{_escaped(name)}` = DEFAULT")
-            except ChdbError:  # it is the very one that could not be set
+            except ChdbError:  # this is the one that could not be set
                 continue
-        connection.send_bytes(json.dumps(said).encode())
+        connection.send_bytes(json.dumps(reply).encode())
         connection.send_bytes(data)
 
 
@@ -187,7 +177,6 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the tests, which end this process in their own time
+    # Ctrl-C interrupts the tests, which then end this process in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(Connection(int(sys.argv[1])), sys.argv[2])

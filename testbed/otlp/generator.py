@@ -1,15 +1,14 @@
-"""Sends counted telemetry over OTLP/gRPC as an SDK does, and keeps account of what was acknowledged.
+"""Sends counted telemetry over OTLP/gRPC as an SDK does, and records what was acknowledged.
 
     with Generator("127.0.0.1:4317", run="rolling upgrade") as generator:
         flow = generator.start(Signal.TRACES, count=60_000, rate=1_000, seconds=120)
         flow.wait_for(10_000)                  # acknowledged so far; now break something
         report = flow.finish()
-    assert report.acknowledged <= stored       # the promise; what was given up may be stored or not
+    assert report.acknowledged <= stored       # the guarantee; what was given up may or may not be stored
 
-What an item carries is in `testbed.otlp_items`. Batches that are answered with UNAVAILABLE,
-RESOURCE_EXHAUSTED or the like are sent again, with growing waits or the one that the server asks for, until the
-batch's `patience` or the flow's time is over. It sends to this machine only, at most `MOST_ITEMS`, and never for
-longer than `LONGEST_FLOW`.
+`testbed.otlp.items` defines the items. Batches that are answered with UNAVAILABLE, RESOURCE_EXHAUSTED or the like
+are sent again, after growing waits or the one that the server asks for, until the batch's `patience` or the flow's
+time is over. It sends to this machine only, at most `MOST_ITEMS`, and for at most `LONGEST_FLOW` seconds.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from testbed.otlp_items import SERVICES, Service, Signal
+from testbed.otlp.items import SERVICES, Service, Signal
 
 MOST_ITEMS = 2_000_000
 LONGEST_FLOW = 1800.0
@@ -35,7 +34,7 @@ CALL_TIMEOUT = 10.0
 """Seconds for one answer, as in the SDKs."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
-"""Seconds between attempts: doubled each time, less a random part, so that flows do not keep step."""
+"""Seconds between attempts: doubled each time, with jitter, so that flows do not retry in step."""
 
 RETRIED = frozenset({
     grpc.StatusCode.CANCELLED,
@@ -46,17 +45,15 @@ RETRIED = frozenset({
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
 })  # fmt: skip
-"""What OTLP's specification has clients retry."""
-
-_NONE: Mapping[str, str] = MappingProxyType({})
+"""What clients retry by OTLP's specification."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What became of a flow's numbers; those that are in no set were never sent.
+    """The outcome for each of a flow's numbers; those that are in no set were never sent.
 
-    `given_up` had no answer that settles it: the receiver may have them all the same. `rejected` are those of
-    batches of which the receiver refused some or all for good; `answers` counts the gRPC statuses that came.
+    `given_up` had no final answer: the receiver may have them nevertheless. `rejected` belong to batches that the
+    receiver rejected permanently, in part or in full; `answers` counts the gRPC statuses received.
     """
 
     signal: Signal
@@ -64,7 +61,6 @@ class Report:
     acknowledged: frozenset[int]
     given_up: frozenset[int]
     rejected: frozenset[int]
-    attempts: int
     answers: Mapping[str, int]
 
 
@@ -74,11 +70,10 @@ class _Account:
     given_up: set[int] = field(default_factory=set)
     rejected: set[int] = field(default_factory=set)
     answers: dict[str, int] = field(default_factory=dict)
-    attempts: int = 0
 
 
 class Flow:
-    """One signal that is being sent, in a thread of its own."""
+    """One signal that is being sent by a thread of its own."""
 
     def __init__(
         self,
@@ -92,10 +87,9 @@ class Flow:
         seconds: float,
         patience: float,
         padding: int,
-        metadata: tuple[tuple[str, str], ...],
     ) -> None:
         self._signal, self._run, self._count, self._batch = signal, run, count, batch
-        self._rate, self._patience, self._padding, self._metadata = rate, patience, "x" * padding, metadata
+        self._rate, self._patience, self._padding = rate, patience, "x" * padding
         self._end = time.monotonic() + seconds
         self._service: Service = SERVICES[signal]
         self._export: Any = channel.unary_unary(
@@ -111,7 +105,7 @@ class Flow:
         self._thread.start()
 
     def wait_for(self, acknowledged: int, *, seconds: float = 60.0) -> None:
-        """Wait until so many items were acknowledged; TimeoutError if the flow or the time is over before."""
+        """Wait until so many items were acknowledged; TimeoutError if the flow or the time ends first."""
         with self._changed:
             self._changed.wait_for(
                 lambda: len(self._account.acknowledged) >= acknowledged or self._over, timeout=seconds
@@ -121,16 +115,16 @@ class Flow:
             raise TimeoutError(f"{so_far} of {acknowledged} items acknowledged")
 
     def stop(self) -> None:
-        """Send no further batch, and give up the one that is being retried."""
+        """Send no more batches, and give up the one that is being retried."""
         self._stopping.set()
 
     def finish(self) -> Report:
-        """Wait for the end, which the flow's count and time set, and give the account."""
+        """Wait until the flow has sent its count or its time is over, and return the report."""
         self._thread.join()
         return self.report()
 
     def report(self) -> Report:
-        """Give the account so far."""
+        """Return the report so far."""
         with self._changed:
             account = self._account
             return Report(
@@ -139,7 +133,6 @@ class Flow:
                 acknowledged=frozenset(account.acknowledged),
                 given_up=frozenset(account.given_up),
                 rejected=frozenset(account.rejected),
-                attempts=account.attempts,
                 answers=dict(account.answers),
             )
 
@@ -166,7 +159,6 @@ class Flow:
             pause = asked if asked is not None else wait * random.uniform(0.5, 1.0)  # noqa: S311
             over = outcome is account.given_up and (time.monotonic() + pause >= end or self._stopping.wait(pause))
             with self._changed:
-                account.attempts += 1
                 account.answers[answer] = account.answers.get(answer, 0) + 1
                 if outcome is not account.given_up or over:
                     outcome.update(numbers)
@@ -175,10 +167,13 @@ class Flow:
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _attempt(self, request: Any, left: float) -> tuple[set[int], str, float | None]:
-        """Send a batch once: give where its numbers belong if this is the last time, the answer, a wanted wait."""
+        """Send a batch once.
+
+        Returns the set for its numbers if this was the last attempt, the answer, and the wait asked for, if any.
+        """
         account = self._account
         try:
-            response = self._export(request, timeout=min(CALL_TIMEOUT, left), metadata=self._metadata)
+            response = self._export(request, timeout=min(CALL_TIMEOUT, left))
         except grpc.RpcError as error:
             code, asked = error.code(), _wanted_wait(error)
             return (account.given_up if code in RETRIED else account.rejected), code.name, asked
@@ -187,26 +182,19 @@ class Flow:
 
 
 class Generator:
-    """A client of one receiver. `authority` is a PEM file: with it TLS is spoken; `headers` go with each call."""
+    """A client of one receiver."""
 
-    def __init__(
-        self, target: str, *, run: str, authority: bytes | None = None, headers: Mapping[str, str] = _NONE
-    ) -> None:
+    def __init__(self, target: str, *, run: str) -> None:
         _check_loopback(target)
         self._run = run
-        self._metadata = tuple((name.lower(), value) for name, value in headers.items())
         options = [
             ("grpc.enable_retries", 0),  # each attempt is counted
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
-            ("grpc.use_local_subchannel_pool", 1),  # flows of another generator are another client
+            ("grpc.use_local_subchannel_pool", 1),  # each generator is a client of its own
         ]
-        self._channel: grpc.Channel = (
-            grpc.insecure_channel(target, options)
-            if authority is None
-            else grpc.secure_channel(target, grpc.ssl_channel_credentials(authority), options)
-        )
+        self._channel: grpc.Channel = grpc.insecure_channel(target, options)
         self._flows: list[Flow] = []
 
     def __enter__(self) -> Self:
@@ -232,15 +220,15 @@ class Generator:
         patience: float = 30.0,
         padding: int = 0,
     ) -> Flow:
-        """Send `count` items, `rate` a second and for at most `seconds`, each with `padding` characters more.
+        """Start to send `count` items, `rate` a second for at most `seconds`, each with `padding` more characters.
 
-        `patience` is for how many seconds a batch is tried again. Raises ValueError beyond the bounds.
+        A batch is retried for `patience` seconds. Raises ValueError when the bounds are exceeded.
         """
         if not (0 < count <= MOST_ITEMS and 0 < seconds <= LONGEST_FLOW and rate > 0 and batch > 0):
             raise ValueError(f"a flow has at most {MOST_ITEMS} items and {LONGEST_FLOW:g} seconds")
         flow = Flow(
             self._channel, signal=signal, run=self._run, count=count, batch=batch, rate=rate, seconds=seconds,
-            patience=patience, padding=padding, metadata=self._metadata,
+            patience=patience, padding=padding,
         )  # fmt: skip
         self._flows.append(flow)
         return flow
@@ -257,7 +245,7 @@ def _check_loopback(target: str) -> None:
 
 
 def _wanted_wait(error: Any) -> float | None:
-    """Give the seconds that the server asks to wait (RetryInfo), if it does."""
+    """Return the seconds that the server asks to wait (RetryInfo), if it does."""
     for name, value in error.trailing_metadata() or ():
         if name == "grpc-status-details-bin":
             for detail in Status.FromString(value).details:

@@ -1,6 +1,6 @@
-"""ClickHouse's HTTP interface, for `testbed.clickhouse`: who asks, what, in which wrapping, and the answer.
+"""ClickHouse's HTTP interface, for `testbed.clickhouse.server`: credentials, statements, encodings, answers.
 
-Statuses are those of ClickHouse's own table: a wrong password is 403 with code 516, none at all 401 with code 194.
+Statuses are ClickHouse's: 403 with code 516 for a wrong password, 401 with code 194 for none.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame  # type: ignore[import-untyped]
 
-from testbed import clickhouse_native as native
-from testbed.clickhouse_engine import UNAVAILABLE, Answer, Engine, EngineError
+from testbed.clickhouse import native_format as native
+from testbed.clickhouse.engine import UNAVAILABLE, Answer, Engine, EngineError
 from testbed.stoppable_server import QuietHandler
 
 NOT_IMPLEMENTED, REQUIRED_PASSWORD, AUTHENTICATION_FAILED = 48, 194, 516
@@ -36,7 +36,7 @@ STATUSES = {
     NOT_IMPLEMENTED: 501,
     **dict.fromkeys((209, UNAVAILABLE), 503),
 }
-"""HTTP statuses by ClickHouse's codes; all others are 500."""
+"""HTTP statuses by ClickHouse's error codes; all others are 500."""
 
 TRANSPORT = frozenset({
     "query", "database", "user", "password", "default_format", "compress", "decompress", "query_id", "quota_key",
@@ -44,7 +44,7 @@ TRANSPORT = frozenset({
     "buffer_size", "enable_http_compression", "role", "send_progress_in_http_headers",
     "http_headers_progress_interval_ms",
 })  # fmt: skip
-"""URL parameters that are not settings of the statement, or have no meaning here."""
+"""URL parameters that are not settings of the statement, or are ignored here."""
 
 INSERT = re.compile(
     rb"\s*(?P<into>INSERT\s+INTO\s.+?)(?:\s+SETTINGS\s.+?)?\s+FORMAT\s+(?P<format>\w+)[ \t;]*\r?\n?", re.I | re.S
@@ -53,29 +53,29 @@ FORMAT = re.compile(r"\bFORMAT\s+(\w+)[\s;]*$", re.I)
 
 
 class Fault(StrEnum):
-    """What can be wrong with the server."""
+    """A fault of the server."""
 
     REFUSES = auto()
-    """Nobody listens: connections are refused, those that there are are cut off."""
+    """New connections are refused, open ones are cut off."""
     UNAVAILABLE = auto()
-    """Each answer is 503, as from a proxy whose server is gone."""
+    """Each answer is 503, as from a proxy whose server is down."""
     NOT_FOUND = auto()
     """Each answer is 404, as from a web server that is not ClickHouse."""
     UNAUTHORIZED = auto()
-    """Each answer is 401, as from a proxy with users of its own."""
+    """Each answer is 401, as from a proxy with its own users."""
     GARBAGE = auto()
-    """Each answer is 200 and nonsense, as from a web server or a log-in page. Nothing is stored."""
+    """Each answer is 200 with an HTML page, as from another web server or a login page. Nothing is stored."""
     SWALLOWS = auto()
-    """Inserts are answered with 200 and not stored; everything else is as usual."""
+    """Inserts are answered with 200 and not stored; everything else works."""
     SLOW = auto()
     """Each answer waits for `delay` seconds, or until the fault is over."""
     CUTS_ANSWERS = auto()
-    """Inserts are stored, and the connection cut off before the answer: clients repeat themselves."""
+    """Inserts are stored, and the connection is cut off before the answer: clients insert again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One request: whose, the statement without inserted data, and what became of it.
+    """One request: its user, the statement without inserted data, and the result.
 
     `status` is 0 for a request without an answer, `code` is ClickHouse's, or 0.
     """
@@ -96,20 +96,20 @@ FAULTY: Mapping[Fault | None, tuple[int, bytes]] = {
 
 
 class Server(Protocol):
-    """What a handler needs of the server that it works for."""
+    """What a handler needs of its server."""
 
     engine: Engine
     inserts: Path
 
     @property
     def fault(self) -> Fault | None:
-        """What is wrong with it now."""
+        """The current fault, or None."""
 
     def pause(self) -> None:
         """Wait as a slow server does."""
 
     def accepts(self, user: str, password: str) -> bool:
-        """Whether a client gets in."""
+        """Return whether the credentials are right."""
 
     def note(self, request: Request) -> None:
         """Record a request."""
@@ -117,7 +117,7 @@ class Server(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Wanted:
-    """A statement with the data to insert, if there is any in a binary format."""
+    """A statement, its binary data to insert if there is any, and the output format."""
 
     statement: str
     native: bytes | None
@@ -171,7 +171,7 @@ class Handler(QuietHandler):
                 status, content = STATUSES.get(code, 500), f"{error}\n".encode()
         written = answer.written_rows if answer else 0
         cut = (fault is Fault.CUTS_ANSWERS and written > 0) or not self.server.running
-        # Before the answer, so that whoever has the answer finds the request.
+        # Before the answer, so that a client with an answer finds its request recorded.
         clickhouse.note(
             Request(user=user, statement=statement, status=0 if cut else status, code=code, written_rows=written)
         )
@@ -218,16 +218,16 @@ class Handler(QuietHandler):
             raise EngineError(f"Code: {CANNOT_DECOMPRESS}. DB::Exception: {error} (CANNOT_DECOMPRESS)") from error
 
     def _wanted(self, body: bytes) -> _Wanted:
-        """Tell the statement from data: the URL may have either all of it, or its start, or nothing."""
+        """Separate statement and data: the URL may have all of the statement, its start, or nothing."""
         if self.headers.get("Content-Type", "").startswith("multipart/"):
             raise native.UnsupportedError("external tables")
         start = self._parameters.get("query", "").encode()
-        whole = start + b"\n" + body if start else body
-        insert = INSERT.match(whole)
+        text = start + b"\n" + body if start else body
+        insert = INSERT.match(text)
         if insert and insert["format"] == b"Native":
             statement = f"{insert['into'].decode()} FORMAT Native"
-            return _Wanted(statement=statement, native=whole[insert.end() :], output="Native")
-        statement = whole.decode(errors="replace").strip()
+            return _Wanted(statement=statement, native=text[insert.end() :], output="Native")
+        statement = text.decode(errors="replace").strip()
         explicit = FORMAT.search(statement) if not insert else None
         default = self.headers.get("X-ClickHouse-Format") or self._parameters.get("default_format", "TabSeparated")
         return _Wanted(statement=statement, native=None, output=explicit[1] if explicit else default)

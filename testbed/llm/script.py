@@ -1,18 +1,18 @@
-"""What the LLM stand-in says: a pure function from a chat completion request to a reply.
+"""The LLM stand-in's replies: a pure function of the chat completion request.
 
-The last thing said decides; equal requests give equal replies.
+The last message decides; equal requests get equal replies.
 
 | the user's message | the reply |
 |---|---|
 | `remember: TEXT`, `remember in LABEL: TEXT` | a call of the memory tool that was offered (block `human`) |
-| `call tool: NAME {"argument": 1}` | that tool call; several such lines, several calls if they may be parallel |
+| `call tool: NAME {"argument": 1}` | that tool call; several lines, several calls if parallel ones are allowed |
 | `count to: 30` | `1 2 3 … 30`, for long streams |
 | `fail: 429` | an HTTP error of that status |
 | anything else | `You said: …`, at most 500 characters of it |
 
 After tool results the reply is `Tool NAME returned: …`. Agents that can speak only through the tool `send_message`
-(the memgpt types) get every text as a call of it. Letta wraps messages and tool results in JSON; what counts
-is what is inside, and its heartbeats are not messages.
+(the memgpt types) get all text as a call of it. Letta wraps messages and tool results in JSON, which is unwrapped
+first; its heartbeats do not count as messages.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What the model answers: text, tool calls, or an HTTP error status."""
+    """The model's answer: text, tool calls, or an HTTP error status."""
 
     text: str | None = None
     calls: tuple[Call, ...] = ()
@@ -50,7 +50,7 @@ class Reply:
 
 
 def reply_to(request: Mapping[str, Any]) -> Reply:
-    """Give the reply to the body of a `POST /v1/chat/completions`."""
+    """Return the reply to the body of a `POST /v1/chat/completions`."""
     tools = {tool["function"]["name"]: tool["function"] for tool in request.get("tools") or ()}
     reply = _script(request.get("messages") or (), tools)
     choice = request.get("tool_choice")
@@ -104,13 +104,13 @@ def _answer(text: str, tools: Mapping[str, Any]) -> Reply:
 
 
 def _remember(label: str, text: str, tools: Mapping[str, Any]) -> Reply:
-    ways: dict[str, dict[str, Any]] = {
+    memory_tools: dict[str, dict[str, Any]] = {
         "memory_insert": {"label": label, "new_string": text, "insert_line": -1},
         "core_memory_append": {"label": label, "content": text},
         "memory": {"command": "insert", "path": f"/memories/{label}", "insert_line": 0, "insert_text": text},
         "archival_memory_insert": {"content": text},
     }
-    for name, arguments in ways.items():
+    for name, arguments in memory_tools.items():
         if name in tools:
             return Reply(calls=(Call(name=name, arguments=arguments),))
     return Reply(text=f"I cannot remember: no memory tool among {sorted(tools)}")
@@ -129,7 +129,7 @@ def _calls(matches: Sequence[re.Match[str]], tools: Mapping[str, Any]) -> Reply:
 
 
 def _completed(call: Call, tool: Mapping[str, Any]) -> Call:
-    """Fill what the schema requires and the script does not say; ask to go on after the call."""
+    """Add the arguments that the schema requires, and request another turn after the call."""
     schema = tool.get("parameters") or {}
     properties = schema.get("properties") or {}
     filled = {

@@ -1,12 +1,12 @@
-"""Looks for secrets where none may be: canary values are planted as secrets, then every channel is searched.
+"""Finds leaked secrets: canary values are planted as secrets, then every channel is searched.
 
-    canaries = plant("openaiApiKey", "clickhousePassword")
+    canaries = plant_canaries("openaiApiKey", "clickhousePassword")
     ...                                            # deploy with these values
-    assert find(canaries, channels) == []
+    assert find_leaks(canaries, channels) == []
 
 A leak is found as it is, base64 (at any offset), URL-encoded, JSON-escaped or in hex, also inside gzip. Not found:
 base64 broken over lines, other compression within a file of an image layer, encryption. What a channel
-reads is in `testbed.canary_channels`.
+reads is in `testbed.canary.channels`.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from typing import Protocol
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 12
-"""Characters below which a value could turn up by chance, base64 of it above all."""
+"""Characters below which a value, especially in base64, could occur by chance."""
 
 _MARK = "letta0canary0"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """Something to search: where it is, in words for a person, and its bytes in pieces of any size."""
+    """Something to search: a description of where it is, and its bytes in pieces of any size."""
 
     where: str
     chunks: Iterable[bytes]
 
 
 class Channel(Protocol):
-    """A way by which a secret could get out."""
+    """A place to which a secret could leak."""
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """Its name in reports."""
 
     def contents(self) -> Iterator[Content]:
-        """Give all there is, each time anew."""
+        """Yield everything that it has now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leak:
-    """A canary that was found, and in which form; its value is not repeated here."""
+    """A canary that was found, and in which form; without its value."""
 
     channel: str
     where: str
@@ -56,21 +56,21 @@ class Leak:
 
 
 class NothingToSearchError(Exception):
-    """A channel was empty: the search would have found nothing whatever there was to find."""
+    """A channel was empty, so searching it proves nothing."""
 
 
-def plant(*names: str) -> dict[str, str]:
-    """Give a canary value for each name: 40 letters and digits, so that it passes for a password."""
+def plant_canaries(*names: str) -> dict[str, str]:
+    """Return a canary value for each name: 40 letters and digits, which is a valid password."""
     alphabet = string.ascii_letters + string.digits
     size = 40 - len(_MARK)
     return {name: _MARK + "".join(secrets.choice(alphabet) for _ in range(size)) for name in names}
 
 
-def find(canaries: Mapping[str, str], channels: Iterable[Channel]) -> list[Leak]:
-    """Give all leaks, each canary at most once per place.
+def find_leaks(canaries: Mapping[str, str], channels: Iterable[Channel]) -> list[Leak]:
+    """Return all leaks, each canary at most once per content.
 
-    Raises ValueError for canaries that are too short to be told from chance, and NothingToSearchError for a
-    channel without content.
+    Raises ValueError for canaries so short that they could occur by chance, and NothingToSearchError for a channel
+    without content.
     """
     search = _Search(canaries)
     leaks = []
@@ -86,24 +86,24 @@ def find(canaries: Mapping[str, str], channels: Iterable[Channel]) -> list[Leak]
 
 
 def forms(value: str) -> dict[bytes, str]:
-    """Give each way in which `value` may be written, with its name."""
+    """Return each form in which `value` may be written, with the form's name."""
     raw = value.encode()
-    ways: list[tuple[str, bytes]] = [("plain", raw), ("hex", raw.hex().encode())]
+    written: list[tuple[str, bytes]] = [("plain", raw), ("hex", raw.hex().encode())]
     for offset, partly in ((0, 0), (1, 2), (2, 3)):
-        # Only the characters that `value` alone decides: what stands before and after it is unknown.
-        whole = slice(partly, (offset + len(raw)) * 8 // 6)
+        # Only the characters that depend on `value` alone: what precedes and follows it is unknown.
+        own = slice(partly, (offset + len(raw)) * 8 // 6)
         padded = b"\0" * offset + raw
-        ways.append(("base64", base64.b64encode(padded)[whole]))
-        ways.append(("base64", base64.urlsafe_b64encode(padded)[whole]))
+        written.append(("base64", base64.b64encode(padded)[own]))
+        written.append(("base64", base64.urlsafe_b64encode(padded)[own]))
     url = quote(value, safe="")
     for text in (url, quote_plus(value), _lower_escapes(url)):
-        ways.append(("URL-encoded", text.encode()))
+        written.append(("URL-encoded", text.encode()))
     for ascii_only in (True, False):
         once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        ways.append(("JSON", once.encode()))
-        ways.append(("JSON in JSON", json.dumps(once, ensure_ascii=ascii_only)[1:-1].encode()))
+        written.append(("JSON", once.encode()))
+        written.append(("JSON in JSON", json.dumps(once, ensure_ascii=ascii_only)[1:-1].encode()))
     named: dict[bytes, str] = {}
-    for name, data in ways:
+    for name, data in written:
         named.setdefault(data, name)
     return named
 
@@ -120,7 +120,7 @@ def _common_start(values: list[str]) -> str:
 
 
 class _Search:
-    """Searches streams. Gigabytes of image layers are looked through for what all canaries share first."""
+    """Searches streams. It first looks for what all canaries share, which is fast in gigabytes of image layers."""
 
     def __init__(self, canaries: Mapping[str, str]) -> None:
         short = [name for name, value in canaries.items() if len(value) < SHORTEST]
@@ -134,7 +134,7 @@ class _Search:
         self._overlap = max(map(len, every)) - 1
 
     def found_in(self, chunks: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-        """Give (canary, form) for each canary in the stream, once."""
+        """Yield (canary, form) once for each canary in the stream."""
         missing = dict(self._wanted)
         tail = b""
         for chunk in chunks:

@@ -1,0 +1,1 @@
+"""Plants canary secrets and searches every channel through which they could leak."""

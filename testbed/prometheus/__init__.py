@@ -1,0 +1,1 @@
+"""Prometheus tooling: promtool, and timelines that check alert rules with it."""
