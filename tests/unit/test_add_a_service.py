@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import pulumi
 
 import catalogue
-from runtime import Attachment, HealthCheck, Limits, Mount, PublishedPort, Rollout, Runtime, ServiceSpec
+from runtime import Attachment, HealthCheck, Limits, Mount, PublishedPort, Rollout, Runtime, ServiceSpec, Volume
 
 PORT = 7
 
@@ -44,7 +44,7 @@ class EchoArgs:
     network: pulumi.Input[str]
     limits: Limits
     published: PublishedPort
-    protect_data: bool
+    data: Volume
     deadline_seconds: int
 
 
@@ -53,7 +53,6 @@ class Echo(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EchoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:app:Echo", name, None, opts)
-        data = args.runtime.data_volume(f"{name}-data", protect=args.protect_data, parent=self)
         args.runtime.run(
             name,
             ServiceSpec(
@@ -63,7 +62,7 @@ class Echo(pulumi.ComponentResource):
                 limits=args.limits,
                 rollout=Rollout.STOP_FIRST,
                 health=HealthCheck(command=("echo-healthy",)),
-                mounts=(Mount(volume=data, path="/var/lib/echo"),),
+                mounts=(Mount(volume=args.data, path="/var/lib/echo"),),
                 networks=(Attachment(network=args.network, aliases=("echo",)),),
                 ports=(args.published,),
                 deadline_seconds=args.deadline_seconds,
@@ -130,7 +129,7 @@ EDITS = {
                 network=network.tier("edge"),
                 limits=Limits(memory_mb=settings.echo_memory_mb, cpus=settings.echo_cpus),
                 published=self._port(ECHO_PORT, settings.echo_port),
-                protect_data=settings.protect_data,
+                data=self._volumes.volume("echo-data"),
                 deadline_seconds=settings.start_timeout_seconds,
             ),
             opts=self._child,
