@@ -21,7 +21,7 @@ INDEX = (RUNBOOKS / "README.md").read_text(encoding="utf-8")
 PAGES = {
     page.name: page.read_text(encoding="utf-8") for page in sorted(RUNBOOKS.glob("*.md")) if page.stem != "README"
 }
-PARTS = ("What it means", "How to look", "How to fix", "How to know that it is fixed")
+PARTS = ("What it means", "How to investigate", "How to fix", "How to know that it is fixed")
 
 RULES = yaml.safe_load((ROOT / "otel" / "alerts.yaml").read_text(encoding="utf-8"))
 ALERTS: dict[str, dict[str, Any]] = {
