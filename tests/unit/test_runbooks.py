@@ -162,7 +162,7 @@ def test_an_alert_and_its_page_agree_on_the_severity(alert: str) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
-def test_a_page_says_what_it_is_how_to_look_how_to_fix_and_how_to_know(page: str) -> None:
+def test_a_page_says_what_it_is_how_to_investigate_how_to_fix_and_how_to_know(page: str) -> None:
     assert re.findall(r"^## (.+)$", PAGES[page], re.MULTILINE) == list(PARTS)
 
 
