@@ -80,7 +80,7 @@ class StackFile:
             yield from _ciphertexts(value)
 
     def decrypted(self, decrypt: Callable[[str], str]) -> Mapping[str, Any]:
-        """Return all values by key, with what `decrypt` returns in the place of every ciphertext."""
+        """Return all values by key, with what `decrypt` returns in place of every ciphertext."""
         return {key: _decrypted(value, decrypt) for key, value in self.config.items()}
 
 

@@ -126,7 +126,7 @@ def _names(resources: Sequence[pulumi.Resource]) -> tuple[str, ...]:
 
 
 async def _resolved(value: Any) -> tuple[Any, bool]:
-    """Return the value with the values of outputs in their places, and whether any of them is secret."""
+    """Return the value with its outputs resolved, and whether any of them is secret."""
     if isinstance(value, pulumi.Output):
         return await value.future(), await value.is_secret()
     if isinstance(value, tuple):

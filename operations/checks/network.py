@@ -130,7 +130,7 @@ def _ask(url: str, context: ssl.SSLContext) -> datetime | None:
 
 
 def probe(registry: Registry) -> RegistryProbe:
-    """Resolve a registry's host, and connect with the public certificate authorities, then with this machine's."""
+    """Resolve a registry's host, and connect with the public CA certificates, then with this machine's."""
     import certifi
 
     found = resolves(registry.host)
@@ -196,7 +196,7 @@ def tls_check(
         return broken(
             "TLS",
             f"this machine does not trust the certificate authority of {', '.join(untrusted)}",
-            "ask your network's administrators for its certificate, and add it to this machine's (SSL_CERT_FILE)",
+            "ask your network's administrators for its certificate, and let this machine trust it (SSL_CERT_FILE)",
         )
     intercepted = [one.registry.host for one in reached if one.trust is Trust.INTERCEPTED]
     if not intercepted:

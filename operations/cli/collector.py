@@ -18,7 +18,7 @@ Version = Annotated[
     typer.Option(
         "--version",
         envvar="LETTA_COLLECTOR_VERSION",
-        help="Version of the collector; default: the stacks' own.",
+        help="Version of the collector; default: the version that stacks use by default.",
     ),
 ]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
@@ -40,7 +40,9 @@ def install(version: Version = None) -> None:
 def run(
     *,
     version: Version = None,
-    profile: Annotated[str | None, typer.Option(help="Profile; default: chosen by the variables.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile; default: chosen from the environment variables.")
+    ] = None,
     production: Annotated[bool, typer.Option("--production", help="Choose the production variant.")] = False,
     retention_days: Annotated[
         int,

@@ -1,4 +1,4 @@
-"""Takes the secrets of this process out of whatever is printed or logged.
+"""Removes the secrets of this process from whatever is printed or logged.
 
 Whoever decrypts a secret hides it once; `terminal`, `process` and `run_log` write redacted text only.
 """
@@ -20,7 +20,7 @@ _forms: set[str] = set()
 
 
 def hide(values: Iterable[str]) -> None:
-    """Take these values, and each line of them, out of everything that this process writes from now on."""
+    """Remove these values, and each line of them, from everything that this process writes from now on."""
     for value in values:
         for part in {value, *value.splitlines()}:
             if len(part) >= SHORTEST:

@@ -34,7 +34,7 @@ def say_error(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Write standard output to nowhere from now on: its reader has gone.
+    """Discard standard output from now on, because its reader has gone.
 
     Without it, Python would fail once more when it flushes at its end.
     """
@@ -114,12 +114,12 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask before something that cannot be undone.
 
     Raises:
-        OperationError: when the answer is no, or there is no terminal to ask at.
+        OperationError: when the answer is no, or there is no terminal to ask on.
     """
     if yes:
         return
     if not is_interactive():
-        raise OperationError(f"{question} There is no terminal to ask at", fix=["confirm with YES=1"])
+        raise OperationError(f"{question} There is no terminal to ask on", fix=["confirm with YES=1"])
     print(f"{redacted(question)} [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in _YES:
         raise OperationError("cancelled")

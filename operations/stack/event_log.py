@@ -87,7 +87,7 @@ class EventLog:
 
 
 def _is_custom(metadata: dict[str, Any]) -> bool:
-    # A component is "in progress" for as long as its children are, so it tells nothing.
+    # A component is "in progress" for as long as its children are, so it says nothing.
     state = metadata.get("new") or metadata.get("old") or {}
     return bool(state.get("custom"))
 

@@ -178,7 +178,7 @@ class EngineRuntime:
             must_run=not is_job,
             stop_signal=spec.stop_signal,
             stop_timeout=spec.drain_seconds,
-            # The provider stops with this one; without it a delete is a kill.
+            # The provider's grace period for a delete; without it, it kills the container.
             destroy_grace_seconds=spec.drain_seconds,
             healthcheck=_health(health) if health else None,
             wait=health is not None,

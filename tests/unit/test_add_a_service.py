@@ -79,7 +79,7 @@ FROM ${BASE}
 ENTRYPOINT ["echo-server"]
 """
 
-# File → (pattern, what to put in front of it): everything that the recipe tells people to edit.
+# File → (pattern, what to put in front of it): everything that the recipe says to edit.
 EDITS = {
     "catalogue.py": [
         (

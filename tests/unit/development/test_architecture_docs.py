@@ -98,7 +98,7 @@ def test_a_job_without_network_is_drawn_with_the_volumes_it_shares() -> None:
     lines = architecture_docs.mermaid(drawn).splitlines()
     assert '    svc_roles{{"roles (job)"}}' in lines
     assert "    svc_roles -.- vol_socket" in lines
-    assert "| `socket` | recreated when lost | roles (job) |" in architecture_docs.volumes_table(drawn)
+    assert "| `socket` | no; recreated when lost | roles (job) |" in architecture_docs.volumes_table(drawn)
 
 
 def _page(content: str) -> str:

@@ -33,7 +33,7 @@ PORT_KEYS = (
 )
 # Few enough numbers that both outcomes are usual.
 ports = st.one_of(st.integers(1, 12), st.integers(1, 65535), st.sampled_from([1, 65535, 4317, 8283]))
-# What a careless hand does to a secret: wraps it, breaks it, puts it into an object.
+# Ways in which users paste a secret wrongly: quoted, with line breaks, within an object.
 mangled = st.sampled_from(
     [
         CANARY,
