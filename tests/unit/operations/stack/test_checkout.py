@@ -26,7 +26,7 @@ def test_the_name_of_the_project_is_that_of_its_file(tmp_path: Path) -> None:
 
 def test_the_file_of_a_stack_is_found_by_its_name(tmp_path: Path) -> None:
     checkout = _checkout(tmp_path, "config:\n  letta:apiPort: 9000\n")
-    assert checkout.stack_file("dev").values == {"letta:apiPort": "9000"}
+    assert checkout.stack_file("dev").config == {"letta:apiPort": "9000"}
     assert not checkout.stack_file("other").exists
 
 
