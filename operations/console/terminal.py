@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -31,6 +32,13 @@ def _write(text: str) -> None:
 def say_error(text: str) -> None:
     """Write to standard error."""
     print(redacted(text), file=sys.stderr, flush=True)
+
+
+def replace_unencodable() -> None:
+    """Write `?` from now on where the terminal's encoding lacks a character such as `→`, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def discard_output() -> None:

@@ -65,6 +65,17 @@ def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path, monkeypat
         assert os.fstat(file.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
 
 
+def test_a_character_that_the_terminal_cannot_show_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    terminal.replace_unencodable()
+    terminal.say("fix → 127.0.0.1")
+    terminal.table("stack", ("what",), [("8283 → 8080",)])
+    shown = written.getvalue().decode("ascii")
+    assert "fix ? 127.0.0.1" in shown
+    assert "8283 ? 8080" in shown
+
+
 def test_questions_are_answered_by_yes_or_by_the_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
