@@ -85,12 +85,18 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
+    class PersistentConsole(Console):
+        """Goes on when the reader has gone, as `say` does; Rich would end the program."""
+
+        def on_broken_pipe(self) -> None:
+            discard_output()
+
     grid = Table(title=redacted(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(redacted(cell), style=_style(cell)) for cell in row))
-    Console(width=_width(), highlight=False).print(grid)
+    PersistentConsole(width=_width(), highlight=False).print(grid)
 
 
 def _width() -> int:

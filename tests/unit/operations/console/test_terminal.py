@@ -47,7 +47,12 @@ def test_json_stays_json_when_a_number_looks_like_a_secret(capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out) == {"memory": 12345}
 
 
-def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "write", [lambda: terminal.say("unseen"), lambda: terminal.table("unseen", ("what",), [])]
+)
+def test_a_reader_that_goes_away_does_not_end_the_work(
+    write: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Gone(io.StringIO):
         def __init__(self, descriptor: int) -> None:
             super().__init__()
@@ -61,7 +66,7 @@ def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path, monkeypat
 
     with (tmp_path / "output").open("wb") as file:
         monkeypatch.setattr(sys, "stdout", Gone(file.fileno()))
-        terminal.say("unseen")
+        write()
         assert os.fstat(file.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
 
 
