@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 SHORTEST = 5
@@ -25,7 +25,15 @@ def hide(values: Iterable[str]) -> None:
         for part in {value, *value.splitlines()}:
             if len(part) >= SHORTEST:
                 encoded = base64.b64encode(part.encode()).decode()
-                _forms.update((part, quote(part, safe=""), encoded, json.dumps(part)[1:-1]))
+                _forms.update((part, quote(part, safe=""), encoded, *_in_json(part)))
+
+
+def _in_json(text: str) -> Iterator[str]:
+    yield json.dumps(text)[1:-1]
+    as_it_is = json.dumps(text, ensure_ascii=False)[1:-1]
+    yield as_it_is
+    # As Go's encoder writes it, which the collector and Docker use.
+    yield re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", as_it_is)
 
 
 def redacted(text: str) -> str:

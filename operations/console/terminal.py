@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -31,6 +32,13 @@ def _write(text: str) -> None:
 def say_error(text: str) -> None:
     """Write to standard error."""
     print(redacted(text), file=sys.stderr, flush=True)
+
+
+def replace_unencodable() -> None:
+    """Write `?` from now on where the terminal's encoding lacks a character such as `→`, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def discard_output() -> None:
@@ -77,12 +85,18 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
+    class PersistentConsole(Console):
+        """Goes on when the reader has gone, as `say` does; Rich would end the program."""
+
+        def on_broken_pipe(self) -> None:
+            discard_output()
+
     grid = Table(title=redacted(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(redacted(cell), style=_style(cell)) for cell in row))
-    Console(width=_width(), highlight=False).print(grid)
+    PersistentConsole(width=_width(), highlight=False).print(grid)
 
 
 def _width() -> int:

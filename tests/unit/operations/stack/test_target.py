@@ -45,6 +45,7 @@ def test_settings_are_read_with_their_secrets(tmp_path: Path) -> None:
     assert target.settings.letta_replicas == 2
     assert target.settings.clickhouse_password
     assert target.settings.clickhouse_password.get_secret_value() == "sk-12345"
+    assert redacted("the key is sk-12345") == "the key is [secret]"
 
 
 @pytest.mark.parametrize(
