@@ -172,6 +172,12 @@ class ServiceSpec:
     """A job that runs while this service starts; the service's deadline counts from the end of that job."""
     shared_memory_mb: int = 64
 
+    @property
+    def mounted(self) -> list[pulumi.Resource]:
+        """What it waits for because it mounts it: volumes with their content, and files."""
+        volumes = [mount.volume.resource for mount in self.mounts if isinstance(mount, Mount)]
+        return [*volumes, *(files.resource for files in self.files)]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunningService:

@@ -38,7 +38,7 @@ class RecordedService:
 
     spec: ServiceSpec
     depends_on: tuple[str, ...]
-    """Logical names."""
+    """Logical names of what it waits for in addition to what it mounts."""
     replace_with: tuple[str, ...]
     shows_secrets: bool = False
     """Whether any part of the spec, which runtimes show to everyone, is secret."""
@@ -104,7 +104,8 @@ class MemoryRuntime:
             spec=spec, depends_on=_names(depends_on), replace_with=_names(replace_with)
         )
         return RunningService(
-            name=pulumi.Output.from_input(name), resource=Thing("Service", name, parent, depends_on)
+            name=pulumi.Output.from_input(name),
+            resource=Thing("Service", name, parent, (*depends_on, *spec.mounted)),
         )
 
     async def resolve(self) -> None:

@@ -40,6 +40,12 @@ _FIXES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("no resource plugin", "failed to discover plugin", "Could not automatically download"),
         "a Pulumi plugin is missing: `make toolchain`",
     ),
+    (
+        ("a later version has left",),
+        "the collector that ran before has not delivered everything: put it back with `pulumi config rm "
+        "collectorVersion --stack {stack}` and `make up STACK={stack}`, and change the version when "
+        "otelcol_exporter_queue_size is 0 at each collector's metrics port",
+    ),
     (("OOMKilled", "exit code 137"), "a service ran out of memory: raise its `…MemoryMb` setting"),
     (
         ("is protected",),

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import catalogue
+from catalogue import Composition
 from settings import SECRET_KEYS, SettingsError, load
 from settings.values import PROJECT_ROOT
 
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.unit
 
 DIGEST = "sha256:" + "0" * 64
 PASSWORD = "correct-horse-battery"
-ALL_IMAGES = ("base", "postgres", "redis", "letta", "nginx", "collector")
+ALL_IMAGES = (*sorted(catalogue.images(Composition.ALL) - {"collector"}), "collector")
 
 
 # What the user wrote → the key that is named, the rule, the command.
