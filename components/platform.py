@@ -71,9 +71,11 @@ class Platform(pulumi.ComponentResource):
             DataVolumesArgs(runtime=self._runtime, stack=name, protect=args.settings.protect_data),
             opts=self._child,
         )
-        # In every composition, and next to one that is set: losing it is losing every stored credential, so it
-        # stays as long as the data does.
-        self._generated_encryption_key = self._generated("encryption-key", protect=args.settings.protect_data)
+        # What was generated once is the same after every change of settings and back. The key also next to one
+        # that is set: losing it is losing every stored credential.
+        key = self._generated("encryption-key", protect=args.settings.protect_data)
+        self._encryption_key = _secret(args.settings.encryption_key) or key
+        self._server_password = _secret(args.settings.server_password) or self._generated("server-password")
         compositions = {Composition.ALL: self._full_platform, Composition.DATA: self._data_services}
         self.outputs = {**compositions[composition](), "images": self._images.references}
         self.register_outputs({})
@@ -93,8 +95,6 @@ class Platform(pulumi.ComponentResource):
         """Run everything, the API published by nginx."""
         settings = self._settings
         server_name = f"{self._name}-server"
-        server_password = _secret(settings.server_password) or self._generated("server-password")
-        encryption_key = _secret(settings.encryption_key) or self._generated_encryption_key
         network = self._network(*TIERS)
         data = network.tier("data")
         database = self._postgres(data, None)
@@ -106,7 +106,7 @@ class Platform(pulumi.ComponentResource):
                 image=self._images.name(catalogue.LETTA.name),
                 network=data,
                 database_uri=database.uri,
-                encryption_key=encryption_key,
+                encryption_key=self._encryption_key,
                 data=self._volumes.volume(catalogue.POSTGRES_DATA),
                 after=[database.ready],
                 deadline_seconds=max(settings.start_timeout_seconds, 300),
@@ -125,8 +125,8 @@ class Platform(pulumi.ComponentResource):
                 pool_size=settings.letta_pool_size,
                 pool_max_overflow=settings.letta_pool_max_overflow,
                 database_uri=database.uri,
-                server_password=server_password,
-                encryption_key=encryption_key,
+                server_password=self._server_password,
+                encryption_key=self._encryption_key,
                 deployment_environment=settings.deployment_environment,
                 debug=settings.log_level == "debug",
                 environment=model_providers.addresses(settings),
@@ -160,7 +160,7 @@ class Platform(pulumi.ComponentResource):
         return {
             **outputs.endpoints(settings),
             **telemetry.outputs,
-            "serverPassword": server_password,
+            "serverPassword": self._server_password,
             **outputs.grafana(settings, self._stack_id),
         }
 

@@ -40,6 +40,7 @@ def table(folder: Path) -> dict[str, Settings]:
     """Return the settings by what is special about them; files that they name are created in `folder`."""
     trusted = str(Authority(folder).certificate)
     destinations = {**CLICKHOUSE, **DATADOG, **SIGNOZ}
+    ports = [port for service in catalogue.SERVICES for port in service.ports]
     return {
         "nothing": {},
         **{f"profile {name}": {"telemetryProfile": name, **destinations} for name in otel.PROFILES},
@@ -58,15 +59,7 @@ def table(folder: Path) -> dict[str, Settings]:
         **{f"protectData {value}": {"protectData": value} for value in (True, False)},
         "keys": {"encryptionKey": "k" * 40, "serverPassword": "p" * 40, "otlpToken": "t" * 40},
         "a rotated database password": {"databaseCredentialGeneration": 2},
-        "ports": {
-            "apiPort": 9001,
-            "otlpGrpcPort": 9002,
-            "otlpHttpPort": 9003,
-            "collectorHealthPort": 9004,
-            "collectorMetricsPort": 9005,
-            "postgresPort": 9006,
-            "redisPort": 9007,
-        },
+        "ports": {port: 9000 + index for index, port in enumerate(ports)},
         "memory and CPUs": {
             **{service.memory: 2048 for service in catalogue.SERVICES},
             **{f"{service.name}Cpus": "1.5" for service in catalogue.SERVICES},

@@ -28,6 +28,7 @@ from settings import SECRET_KEYS
 from testbed import engineless_docker, stack_changes
 from testbed.engineless_docker import EnginelessDocker
 from tests.preview.conftest import Pulumi, command
+from toolchain.locations import ROOT
 
 pytestmark = pytest.mark.preview
 
@@ -221,6 +222,8 @@ def test_a_protected_stack_is_taken_down_by_what_the_refusal_says(stack: Stack) 
     assert set(re.findall(r"letta-[\w-]+", raised.value.problem)) == KEPT
     commands = re.findall(r"`(.+?)`", " ".join(raised.value.fix))
     assert [words.split()[:2] for words in commands] == [["pulumi", "config"], ["make", "up"], ["make", "down"]]
+    usual = [re.sub(r" (--stack |STACK=)\S+", "", one) for one in commands]
+    assert ", ".join(f"`{one}`" for one in usual) in (ROOT / "README.md").read_text()
     done = stack.pulumi(*shlex.split(commands[0])[1:])
     assert done.returncode == 0, done.stdout
     # Until the next update, the data is as protected as before.

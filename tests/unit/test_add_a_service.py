@@ -143,7 +143,8 @@ EDITS = {
 IDENTITIES = (
     "letta:platform:Platform$letta:app:Echo$docker:index/container:Container::letta-dev-echo "
     "parent=letta-dev-echo",
-    "letta:platform:Platform$letta:app:Echo$docker:index/volume:Volume::letta-dev-echo-data parent=letta-dev-echo",
+    "letta:platform:Platform$letta:data:DataVolumes$docker:index/volume:Volume::letta-dev-echo-data "
+    "parent=letta-dev-volumes",
     "letta:platform:Platform$letta:app:Echo::letta-dev-echo parent=letta-dev",
     "letta:platform:Platform$letta:docker:ImageBuild$docker:index/remoteImage:RemoteImage::letta-dev-image-echo "
     "parent=letta-dev-image-echo",
@@ -302,6 +303,7 @@ def test_tests_of_all_services_pass_with_it(complete: Path) -> None:
         *("-k", "not staging and not prod"),
         f"{unit}/components/test_program.py",
         f"{unit}/components/test_services.py",
+        f"{unit}/components/test_changes.py::test_the_table_has_every_setting",
         f"{unit}/settings/test_declared.py",
         f"{unit}/settings/test_mistakes.py",
         f"{unit}/settings/test_properties.py::test_ports_are_accepted_exactly_if_what_runs_has_distinct_ones",

@@ -70,6 +70,14 @@ def test_no_change_of_settings_loses_data_or_is_refused_for_its_protection(
     assert not found
 
 
+def test_the_generated_password_of_the_api_is_the_same_after_a_time_with_data_services_alone(
+    platform: Program,
+) -> None:
+    states = [run(platform, settings) for settings in ({}, stack_changes.DATA)]
+    all_services, data_services = ([one.urn for one in seen if one.name.endswith("-password")] for seen in states)
+    assert all_services == data_services != []
+
+
 def test_the_table_has_every_setting(table: dict[str, stack_changes.Settings]) -> None:
     assert {key for settings in table.values() for key in settings} == set(fields())
 
