@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 import catalogue
-from components import ca_bundle, otlp_certificates
+from components import ca_bundle, otlp_certificates, redis
 from runtime import (
     Attachment,
     ConcurrentJob,
@@ -187,7 +187,7 @@ def _environment(replica: str, args: LettaServerArgs) -> dict[str, str]:
         "LETTA_PG_MAX_OVERFLOW": str(args.pool_max_overflow),
         "LETTA_PG_POOL_SIZE": str(args.pool_size),
         "LETTA_REDIS_HOST": "redis",
-        "LETTA_REDIS_PORT": "6379",
+        "LETTA_REDIS_PORT": str(redis.PORT),
         "LETTA_SERVER_SECURE": "true",
         # Only nginx reaches the port.
         "FORWARDED_ALLOW_IPS": "*",
