@@ -35,6 +35,15 @@ BASE_IMAGE_NAME = "base"
 """The image in `images/` that all others are built on."""
 
 
+POSTGRES_DATA = "postgres-data"
+LOGS = "logs"
+"""The servers' log files."""
+TRACES = "traces"
+"""What the collector's file exporters write."""
+QUEUES = ("collector-queue", "collector-1-queue")
+"""One for each collector that a stack may have (`collectorReplicas`)."""
+
+
 class Composition(StrEnum):
     """Which services a stack runs (setting `services`)."""
 
@@ -61,7 +70,8 @@ class Service:
     replicas: str | None = None
     """Setting of the number of its replicas; None for always one."""
     data_volumes: tuple[str, ...] = ()
-    """Volumes with data that cannot be recreated, without the prefix `letta-<stack>-`."""
+    """Volumes with data that cannot be recreated, without the prefix `letta-<stack>-`; they exist with every
+    setting."""
 
     @property
     def memory(self) -> str:
@@ -76,7 +86,7 @@ POSTGRES = Service(
     runs_with=frozenset(Composition),
     publishes_with=frozenset({Composition.DATA}),
     ports=("postgresPort",),
-    data_volumes=("postgres-data",),
+    data_volumes=(POSTGRES_DATA,),
 )
 REDIS = Service(
     name="redis",
@@ -86,14 +96,14 @@ REDIS = Service(
     publishes_with=frozenset({Composition.DATA}),
     ports=("redisPort",),
 )
-LETTA = Service(name="letta", user=10001, memory_mb=1536, replicas="lettaReplicas", data_volumes=("logs",))
+LETTA = Service(name="letta", user=10001, memory_mb=1536, replicas="lettaReplicas", data_volumes=(LOGS,))
 COLLECTOR = Service(
     name="collector",
     user=10005,
     memory_mb=256,
     ports=("otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort"),
     replicas="collectorReplicas",
-    data_volumes=("traces", "collector-queue", "collector-1-queue"),
+    data_volumes=(TRACES, *QUEUES),
 )
 NGINX = Service(name="nginx", user=10004, memory_mb=64, ports=("apiPort",))
 
@@ -116,7 +126,7 @@ def published_ports(composition: Composition) -> tuple[str, ...]:
 
 
 def data_volumes(stack: str) -> Iterator[str]:
-    """Yield the full names of all volumes in which a stack may keep data that cannot be recreated."""
+    """Yield the full names of all volumes in which a stack keeps data that cannot be recreated."""
     for service in SERVICES:
         for volume in service.data_volumes:
             yield f"letta-{stack}-{volume}"

@@ -79,9 +79,10 @@ class CollectorArgs:
     """One for each server replica; each is read by exactly one collector."""
     logs_volume: Volume | None
     ports: HostPorts
-    files_volume: str
-    """Name of the volume for what the file exporters write."""
-    protect_data: bool
+    files_volume: Volume
+    """For what the file exporters write, if the profile has any."""
+    queue_volumes: tuple[Volume, ...]
+    """For queues and offsets, if the profile has any: at least one for each replica."""
     after: Sequence[pulumi.Resource]
     deadline_seconds: int
 
@@ -90,19 +91,20 @@ class Collector(pulumi.ComponentResource):
     """Collectors whose pipelines run; `endpoint` leads to any of those that serve."""
 
     endpoint: str
-    files_volume: str | None
+    files_volume: pulumi.Input[str] | None
     """Name of the volume; None where the profile writes no files."""
 
     def __init__(self, name: str, args: CollectorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:telemetry:Collector", name, None, opts)
         self._args = args
-        files = self._data_volume(args.files_volume) if args.profile.uses("file/traces") else None
-        self.files_volume = args.files_volume if files else None
+        self.files_volume = args.files_volume.name if args.profile.uses("file/traces") else None
         after = args.after
         for index in range(args.replicas):
             replica = f"{name}-{index}" if index else name
             folders = args.log_folders[index :: args.replicas]
-            running = self._replica(replica, folders, files=files, publishes=index == 0, after=after)
+            running = self._replica(
+                replica, folders, queue=args.queue_volumes[index], publishes=index == 0, after=after
+            )
             after = [running.resource]
             if index + 1 < args.replicas and args.soak_seconds:
                 after.append(self._soak(replica, running))
@@ -115,7 +117,7 @@ class Collector(pulumi.ComponentResource):
         name: str,
         log_folders: tuple[str, ...],
         *,
-        files: Volume | None,
+        queue: Volume,
         publishes: bool,
         after: Sequence[pulumi.Resource],
     ) -> RunningService:
@@ -135,7 +137,7 @@ class Collector(pulumi.ComponentResource):
                 image=args.image,
                 user=catalogue.COLLECTOR.user,
                 limits=args.limits,
-                # It owns the volumes with its queues and files.
+                # It alone writes to the volumes with its queues and files.
                 rollout=Rollout.STOP_FIRST,
                 command=("--config", FILE, *args.version.arguments),
                 environment={
@@ -144,7 +146,7 @@ class Collector(pulumi.ComponentResource):
                     **ca_bundle.trusted_by_go(args.ca_bundle),
                 },
                 files=bundles,
-                mounts=self._mounts(name, files),
+                mounts=self._mounts(queue),
                 networks=tuple(Attachment(network=network, aliases=(ALIAS,)) for network in args.networks),
                 ports=self._ports() if publishes else (),
                 health=HealthCheck(command=("healthprobe",)),
@@ -175,15 +177,15 @@ class Collector(pulumi.ComponentResource):
         ca_files = ca_bundle.files(args.runtime, name, args.ca_bundle, service=VALIDATION, user=user, parent=self)
         return (*created, *ca_files)
 
-    def _mounts(self, name: str, files: Volume | None) -> tuple[Mount, ...]:
+    def _mounts(self, queue: Volume) -> tuple[Mount, ...]:
         args, layout = self._args, otel.CONTAINER
         mounts = []
         if args.certificates:
             mounts.append(Mount(volume=args.certificates, path=otlp_certificates.FOLDER, read_only=True))
         if args.profile.keeps_queues:
-            mounts.append(Mount(volume=self._data_volume(f"{name}-queue"), path=layout.queue_directory))
-        if files:
-            mounts.append(Mount(volume=files, path=layout.data_directory))
+            mounts.append(Mount(volume=queue, path=layout.queue_directory))
+        if self.files_volume:
+            mounts.append(Mount(volume=args.files_volume, path=layout.data_directory))
         if args.logs_volume:
             mounts.append(Mount(volume=args.logs_volume, path=layout.log_directory, read_only=True))
         return tuple(mounts)
@@ -201,9 +203,6 @@ class Collector(pulumi.ComponentResource):
                 (layout.health_port, ports.health),
             )
         )
-
-    def _data_volume(self, name: str) -> Volume:
-        return self._args.runtime.data_volume(name, protect=self._args.protect_data, parent=self)
 
     def _soak(self, replica: str, running: RunningService) -> pulumi.Resource:
         """Watch a replaced collector for a while; the job fails when it does not deliver."""

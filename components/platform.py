@@ -18,6 +18,7 @@ import catalogue
 from catalogue import Composition
 from components import model_providers, nginx, outputs, postgres, redis
 from components.collector import HostPorts
+from components.data_volumes import DataVolumes, DataVolumesArgs
 from components.images import Images, ImagesArgs
 from components.letta_server import LettaServer, LettaServerArgs, replica_names
 from components.migration import Migration, MigrationArgs
@@ -65,6 +66,16 @@ class Platform(pulumi.ComponentResource):
                 base_image=self._images.name(catalogue.BASE_IMAGE_NAME),
             )
         )
+        self._volumes = DataVolumes(
+            f"{name}-volumes",
+            DataVolumesArgs(runtime=self._runtime, stack=name, protect=args.settings.protect_data),
+            opts=self._child,
+        )
+        # What was generated once is the same after every change of settings and back. The key also next to one
+        # that is set: losing it is losing every stored credential.
+        key = self._generated("encryption-key", protect=args.settings.protect_data)
+        self._encryption_key = _secret(args.settings.encryption_key) or key
+        self._server_password = _secret(args.settings.server_password) or self._generated("server-password")
         compositions = {Composition.ALL: self._full_platform, Composition.DATA: self._data_services}
         self.outputs = {**compositions[composition](), "images": self._images.references}
         self.register_outputs({})
@@ -84,13 +95,6 @@ class Platform(pulumi.ComponentResource):
         """Run everything, the API published by nginx."""
         settings = self._settings
         server_name = f"{self._name}-server"
-        server_password = self._given_or_generated(settings.server_password, "server-password")
-        encryption_key = self._given_or_generated(
-            # Losing it is losing every stored credential, so it is as protected as the data.
-            settings.encryption_key,
-            "encryption-key",
-            protect=settings.protect_data,
-        )
         network = self._network(*TIERS)
         data = network.tier("data")
         database = self._postgres(data, None)
@@ -102,8 +106,8 @@ class Platform(pulumi.ComponentResource):
                 image=self._images.name(catalogue.LETTA.name),
                 network=data,
                 database_uri=database.uri,
-                encryption_key=encryption_key,
-                data=database.data,
+                encryption_key=self._encryption_key,
+                data=self._volumes.volume(catalogue.POSTGRES_DATA),
                 after=[database.ready],
                 deadline_seconds=max(settings.start_timeout_seconds, 300),
             ),
@@ -121,8 +125,8 @@ class Platform(pulumi.ComponentResource):
                 pool_size=settings.letta_pool_size,
                 pool_max_overflow=settings.letta_pool_max_overflow,
                 database_uri=database.uri,
-                server_password=server_password,
-                encryption_key=encryption_key,
+                server_password=self._server_password,
+                encryption_key=self._encryption_key,
                 deployment_environment=settings.deployment_environment,
                 debug=settings.log_level == "debug",
                 environment=model_providers.addresses(settings),
@@ -156,7 +160,7 @@ class Platform(pulumi.ComponentResource):
         return {
             **outputs.endpoints(settings),
             **telemetry.outputs,
-            "serverPassword": server_password,
+            "serverPassword": self._server_password,
             **outputs.grafana(settings, self._stack_id),
         }
 
@@ -196,7 +200,7 @@ class Platform(pulumi.ComponentResource):
                 limits=Limits(memory_mb=settings.postgres_memory_mb, cpus=settings.postgres_cpus),
                 max_connections=settings.postgres_max_connections,
                 credential_generation=settings.database_credential_generation,
-                protect_data=settings.protect_data,
+                data=self._volumes.volume(catalogue.POSTGRES_DATA),
                 deadline_seconds=settings.start_timeout_seconds,
                 published=published,
             ),
@@ -226,6 +230,7 @@ class Platform(pulumi.ComponentResource):
                 runtime=self._runtime,
                 image=self._images.name(catalogue.COLLECTOR.name),
                 network=network,
+                volumes=self._volumes,
                 stack=self._name,
                 stack_id=self._stack_id,
                 environment=settings.deployment_environment,
@@ -251,7 +256,6 @@ class Platform(pulumi.ComponentResource):
                     health=settings.collector_health_port,
                 ),
                 host_name=settings.otlp_host_name,
-                protect_data=settings.protect_data,
                 today=self._today,
                 deadline_seconds=settings.start_timeout_seconds,
             ),
@@ -261,13 +265,6 @@ class Platform(pulumi.ComponentResource):
     def _port(self, internal: int, external: int) -> PublishedPort:
         return PublishedPort(internal=internal, external=external, address=self._settings.bind_address)
 
-    def _given_or_generated(
-        self, given: SecretStr | None, purpose: str, *, protect: bool = False
-    ) -> pulumi.Output[str]:
-        if given:
-            return pulumi.Output.secret(given.get_secret_value())
-        return self._generated(purpose, protect=protect)
-
     def _generated(self, purpose: str, *, protect: bool = False) -> pulumi.Output[str]:
         password = random.RandomPassword(
             f"{self._name}-{purpose}",
@@ -276,3 +273,7 @@ class Platform(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=protect),
         )
         return pulumi.Output.secret(password.result)
+
+
+def _secret(given: SecretStr | None) -> pulumi.Output[str] | None:
+    return pulumi.Output.secret(given.get_secret_value()) if given else None

@@ -1,9 +1,9 @@
-"""PostgreSQL 17 with pgvector: the container, its data volume, its roles.
+"""PostgreSQL 17 with pgvector: the container and its roles.
 
 There is no superuser password: administration happens over the Unix socket with peer authentication, and the
 socket's volume is mounted by jobs only. Two login roles (slot A and B) share one owner role; a rotation sets a new
 password for the idle slot and moves the servers over, so that both are valid while servers are replaced.
-Does not own the schema (`migration`), nor backups.
+Does not own the schema (`migration`), the data volume (`data_volumes`), nor backups.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class PostgresArgs:
     max_connections: int
     credential_generation: int
     """Counts rotations: an odd one uses slot A, an even one slot B."""
-    protect_data: bool
+    data: Volume
     deadline_seconds: int
     published: PublishedPort | None
 
@@ -71,11 +71,9 @@ class Postgres(pulumi.ComponentResource):
     uri: pulumi.Output[str]
     ready: pulumi.Resource
     """Exists once the roles do."""
-    data: Volume
 
     def __init__(self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:data:Postgres", name, None, opts)
-        self.data = args.runtime.data_volume(f"{name}-data", protect=args.protect_data, parent=self)
         socket = args.runtime.scratch_volume(f"{name}-socket", parent=self)
         passwords = {
             slot: random.RandomPassword(
@@ -98,7 +96,7 @@ class Postgres(pulumi.ComponentResource):
                 rollout=Rollout.STOP_FIRST,
                 command=tuning(args.limits.memory_mb, args.max_connections),
                 health=HealthCheck(command=("postgres-healthy",), interval_seconds=2, start_period_seconds=60),
-                mounts=(Mount(volume=self.data, path=DATA), Mount(volume=socket, path=SOCKET)),
+                mounts=(Mount(volume=args.data, path=DATA), Mount(volume=socket, path=SOCKET)),
                 tmpfs=(Tmpfs(path="/tmp", size_mb=64), Tmpfs(path="/run/tls", size_mb=1)),  # noqa: S108
                 networks=(Attachment(network=args.network, aliases=("postgres",)),),
                 ports=(args.published,) if args.published else (),
@@ -142,7 +140,7 @@ class Postgres(pulumi.ComponentResource):
             parent=self,
             depends_on=[server.resource],
             # A new data volume has no roles.
-            replace_with=[self.data.resource],
+            replace_with=[args.data.resource],
         )
         slot = "a" if args.credential_generation % 2 else "b"
         secret: pulumi.Output[str] = pulumi.Output.secret(passwords[slot].result)

@@ -15,9 +15,11 @@ from typing import Any
 import pulumi
 import pulumi_random as random
 
+import catalogue
 import otel
 import otel.clickhouse
 from components.collector import ALIAS, Collector, CollectorArgs, HostPorts
+from components.data_volumes import DataVolumes
 from components.letta_server import ServerTelemetry
 from components.network import Network
 from components.otlp_certificates import OtlpCertificates, OtlpCertificatesArgs
@@ -32,8 +34,9 @@ class TelemetryArgs:
     runtime: Runtime
     image: pulumi.Input[str]
     network: Network
+    volumes: DataVolumes
     stack: str
-    """Prefix of the names of collectors and volumes."""
+    """Prefix of the collectors' names."""
     stack_id: pulumi.Output[str]
     """Stays the same as long as the stack exists; an attribute of every signal."""
     environment: str
@@ -58,7 +61,6 @@ class TelemetryArgs:
     ports: HostPorts
     host_name: str | None
     """Name of the machine, for clients outside that verify the certificate."""
-    protect_data: bool
     today: date
     """Decides when certificates are renewed."""
     deadline_seconds: int
@@ -77,10 +79,10 @@ class Telemetry(pulumi.ComponentResource):
         self._profile = args.choice.profile
         self._clickhouse = args.destinations.clickhouse if self._profile.uses("clickhouse") else None
         self._secrets = self._all_secrets()
-        logs = self._logs_volume() if self._profile.uses("filelog/letta") else None
+        logs = args.volumes.volume(catalogue.LOGS) if self._profile.uses("filelog/letta") else None
         certificates = self._certificates() if args.receiver_security.tls else None
         after = self._schema(self._clickhouse) if self._clickhouse else []
-        # It was once a child of the platform; without an alias its volumes would be replaced.
+        # It was once a child of the platform; without an alias its containers would be replaced.
         alias = pulumi.Alias(parent=opts.parent if opts else None)
         collector = Collector(
             f"{args.stack}-collector",
@@ -98,10 +100,6 @@ class Telemetry(pulumi.ComponentResource):
             token = random.RandomPassword(f"{self._name}-otlp-token", length=40, special=False, opts=self._child)
             secrets[otel.OTLP_TOKEN] = pulumi.Output.secret(token.result)
         return secrets
-
-    def _logs_volume(self) -> Volume:
-        args = self._args
-        return args.runtime.data_volume(f"{args.stack}-logs", protect=args.protect_data, parent=self)
 
     def _certificates(self) -> Volume:
         args = self._args
@@ -164,8 +162,8 @@ class Telemetry(pulumi.ComponentResource):
             log_folders=tuple(f"{server}/*/logs" for server in args.servers),
             logs_volume=logs,
             ports=args.ports,
-            files_volume=f"{args.stack}-traces",
-            protect_data=args.protect_data,
+            files_volume=args.volumes.volume(catalogue.TRACES),
+            queue_volumes=tuple(args.volumes.volume(name) for name in catalogue.QUEUES),
             after=after,
             deadline_seconds=args.deadline_seconds,
         )

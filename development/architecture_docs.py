@@ -33,7 +33,8 @@ def mermaid(drawn: Topology) -> str:
         lines += [f"        {_node(one)}" for one in drawn.services if one.tiers[:1] == (tier,)]
         lines.append("    end")
     lines += [f"    {_node(one)}" for one in drawn.services if not one.tiers]
-    lines += [f'    {_id("vol", volume)}[("{volume}")]' for volume in drawn.volumes]
+    mounted = {volume for service in drawn.services for volume in service.volumes}
+    lines += [f'    {_id("vol", volume)}[("{volume}")]' for volume in drawn.volumes if volume in mounted]
     for service in drawn.services:
         here = _id("svc", service.name)
         if service.ports:
@@ -95,7 +96,8 @@ def volumes_table(drawn: Topology) -> str:
         (
             f"`{volume}`",
             "yes" if is_data else "no; recreated when lost",
-            ", ".join(service.title for service in drawn.services if volume in service.volumes),
+            ", ".join(service.title for service in drawn.services if volume in service.volumes)
+            or "none with these settings",
         )
         for volume, is_data in drawn.volumes.items()
     ]

@@ -198,10 +198,18 @@ class Runtime(Protocol):
         """Create a network; return the name to attach services to."""
         ...
 
-    def data_volume(self, name: str, *, protect: bool, parent: pulumi.Resource) -> Volume:
+    def data_volume(
+        self,
+        name: str,
+        *,
+        protect: bool,
+        parent: pulumi.Resource,
+        former_parents: Sequence[pulumi.Input[str]] = (),
+    ) -> Volume:
         """Create the volume called `name` for data that must outlive containers.
 
-        A volume of that name that belongs to another stack is refused, never adopted.
+        A volume of that name that belongs to another stack is refused, never adopted. One that the state has as a
+        child of one of `former_parents` (URNs) is this volume.
         """
         ...
 

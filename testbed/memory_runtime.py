@@ -75,7 +75,14 @@ class MemoryRuntime:
         self.networks[name] = RecordedNetwork(internal=internal, subnet=subnet)
         return pulumi.Output.from_input(name)
 
-    def data_volume(self, name: str, *, protect: bool, parent: pulumi.Resource) -> Volume:
+    def data_volume(
+        self,
+        name: str,
+        *,
+        protect: bool,
+        parent: pulumi.Resource,
+        former_parents: Sequence[pulumi.Input[str]] = (),  # noqa: ARG002 - of no meaning without a state
+    ) -> Volume:
         """See `runtime.Runtime.data_volume`."""
         self.volumes[name] = RecordedVolume(is_data=True, protect=protect)
         return Volume(name=name, resource=Thing("Volume", name, parent))

@@ -78,7 +78,14 @@ class EngineRuntime:
         )
         return network.name
 
-    def data_volume(self, name: str, *, protect: bool, parent: pulumi.Resource) -> Volume:
+    def data_volume(
+        self,
+        name: str,
+        *,
+        protect: bool,
+        parent: pulumi.Resource,
+        former_parents: Sequence[pulumi.Input[str]] = (),
+    ) -> Volume:
         """See `runtime.Runtime.data_volume`."""
         labels: dict[str, pulumi.Input[str]] = {
             **self._labels(catalogue.DATA_SERVICE),
@@ -90,6 +97,7 @@ class EngineRuntime:
             labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in labels.items()],
             opts=pulumi.ResourceOptions(
                 parent=parent,
+                aliases=[pulumi.Alias(parent=urn) for urn in former_parents],
                 protect=protect,
                 retain_on_delete=protect,
                 hooks=pulumi.ResourceHookBinding(before_create=[self._ownership]),

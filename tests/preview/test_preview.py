@@ -3,53 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from testbed.checkout import clone
-from toolchain.environment import shell_environment
-from toolchain.locations import ROOT
+from tests.preview.conftest import Pulumi
 
 pytestmark = pytest.mark.preview
-
-Pulumi = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a clone that uses this checkout's Python environment."""
-    target = clone(tmp_path_factory.mktemp("clone"))
-    (target / ".venv").symlink_to(ROOT / ".venv")
-    return target
-
-
-@pytest.fixture(scope="module")
-def pulumi(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Pulumi:
-    """Return a function that runs `pulumi` in the clone."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
-    own = {**kept, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
-    environment = {**own, **shell_environment(own)}
-
-    def run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
-            cwd=checkout,
-            env=environment,
-            input=given or "",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    return run
 
 
 def initialised(pulumi: Pulumi, checkout: Path) -> str:

@@ -45,21 +45,32 @@ class Registered:
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """The aliases that it was registered with: `parent=letta-dev`."""
+        """The aliases that it was registered with: `parentUrn=letta:platform:Platform::letta-dev`."""
         return tuple(
             one.urn
             or " ".join(
-                f"{field.name}={_name(value) if field.name == 'parentUrn' else value}"
+                f"{field.name}={_short(value) if field.name == 'parentUrn' else value}"
                 for field, value in one.spec.ListFields()
             )
             for one in self.request.aliases
         ) + tuple(self.request.aliasURNs)
 
     @property
+    def former_urns(self) -> frozenset[str]:
+        """The URNs by which Pulumi also finds it in a state."""
+        for one in self.request.aliases:
+            changed = [field.name for field, _ in one.spec.ListFields()]
+            assert changed == ["parentUrn"], f"no test needed another kind of alias so far: {changed}"
+        stack = self.urn.split("::", 2)[:2]
+        return frozenset(
+            "::".join([*stack, f"{_short(one.spec.parentUrn).rpartition('::')[0]}${self.typ}", self.name])
+            for one in self.request.aliases
+        )
+
+    @property
     def identity(self) -> str:
         """What Pulumi knows it by, in a line: another line is another resource, unless an alias leads to it."""
-        # The stack and the project are the same for all.
-        line = f"{self.urn.split('::', 2)[2]} parent={self.parent or '-'}"
+        line = f"{_short(self.urn)} parent={self.parent or '-'}"
         return "".join([line, *(f" alias({alias})" for alias in self.aliases)])
 
     def value(self, key: str) -> Any:
@@ -80,6 +91,11 @@ def unwrap(value: Any) -> Any:
     if isinstance(value, list):
         return [unwrap(one) for one in value]
     return value
+
+
+def _short(urn: str) -> str:
+    """Return a URN without stack and project, which are the same for all."""
+    return urn.split("::", 2)[2]
 
 
 def _name(urn: str) -> str:

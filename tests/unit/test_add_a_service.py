@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import pulumi
 
 import catalogue
-from runtime import Attachment, HealthCheck, Limits, Mount, PublishedPort, Rollout, Runtime, ServiceSpec
+from runtime import Attachment, HealthCheck, Limits, Mount, PublishedPort, Rollout, Runtime, ServiceSpec, Volume
 
 PORT = 7
 
@@ -44,7 +44,7 @@ class EchoArgs:
     network: pulumi.Input[str]
     limits: Limits
     published: PublishedPort
-    protect_data: bool
+    data: Volume
     deadline_seconds: int
 
 
@@ -53,7 +53,6 @@ class Echo(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EchoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("letta:app:Echo", name, None, opts)
-        data = args.runtime.data_volume(f"{name}-data", protect=args.protect_data, parent=self)
         args.runtime.run(
             name,
             ServiceSpec(
@@ -63,7 +62,7 @@ class Echo(pulumi.ComponentResource):
                 limits=args.limits,
                 rollout=Rollout.STOP_FIRST,
                 health=HealthCheck(command=("echo-healthy",)),
-                mounts=(Mount(volume=data, path="/var/lib/echo"),),
+                mounts=(Mount(volume=args.data, path="/var/lib/echo"),),
                 networks=(Attachment(network=args.network, aliases=("echo",)),),
                 ports=(args.published,),
                 deadline_seconds=args.deadline_seconds,
@@ -130,7 +129,7 @@ EDITS = {
                 network=network.tier("edge"),
                 limits=Limits(memory_mb=settings.echo_memory_mb, cpus=settings.echo_cpus),
                 published=self._port(ECHO_PORT, settings.echo_port),
-                protect_data=settings.protect_data,
+                data=self._volumes.volume("echo-data"),
                 deadline_seconds=settings.start_timeout_seconds,
             ),
             opts=self._child,
@@ -144,7 +143,8 @@ EDITS = {
 IDENTITIES = (
     "letta:platform:Platform$letta:app:Echo$docker:index/container:Container::letta-dev-echo "
     "parent=letta-dev-echo",
-    "letta:platform:Platform$letta:app:Echo$docker:index/volume:Volume::letta-dev-echo-data parent=letta-dev-echo",
+    "letta:platform:Platform$letta:data:DataVolumes$docker:index/volume:Volume::letta-dev-echo-data "
+    "parent=letta-dev-volumes",
     "letta:platform:Platform$letta:app:Echo::letta-dev-echo parent=letta-dev",
     "letta:platform:Platform$letta:docker:ImageBuild$docker:index/remoteImage:RemoteImage::letta-dev-image-echo "
     "parent=letta-dev-image-echo",
@@ -303,6 +303,7 @@ def test_tests_of_all_services_pass_with_it(complete: Path) -> None:
         *("-k", "not staging and not prod"),
         f"{unit}/components/test_program.py",
         f"{unit}/components/test_services.py",
+        f"{unit}/components/test_changes.py::test_the_table_has_every_setting",
         f"{unit}/settings/test_declared.py",
         f"{unit}/settings/test_mistakes.py",
         f"{unit}/settings/test_properties.py::test_ports_are_accepted_exactly_if_what_runs_has_distinct_ones",

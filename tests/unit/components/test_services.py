@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import annotated_types
 import pytest
 
 import catalogue
 from catalogue import Composition
 from runtime import HostFolder, Mount, Rollout
+from settings.schema import fields
 from testbed.memory_runtime import MemoryRuntime
 from tests.unit.conftest import Described
 
@@ -112,16 +114,22 @@ def test_services_run_with_the_user_and_limits_of_the_catalogue(
 
 
 @pytest.mark.parametrize(("stack", "settings"), EVERYTHING)
-def test_data_volumes_are_those_of_the_catalogue(
+def test_every_stack_has_all_data_volumes_of_the_catalogue_and_no_others(
     described: Described, stack: str, settings: dict[str, str]
 ) -> None:
     volumes = described(stack, SECRET, **settings).volumes
-    assert {name for name, one in volumes.items() if one.is_data} <= set(catalogue.data_volumes(stack))
+    assert {name for name, one in volumes.items() if one.is_data} == set(catalogue.data_volumes(stack))
 
 
-def test_every_data_volume_of_the_catalogue_is_one_of_some_stack(described: Described) -> None:
-    created = {*described().volumes, *described("dev", SECRET, **CLICKHOUSE).volumes}
-    assert set(catalogue.data_volumes("dev")) <= created
+def test_every_data_volume_of_the_catalogue_is_mounted_by_some_stack(described: Described) -> None:
+    runtimes = described(), described("dev", SECRET, **CLICKHOUSE)
+    mounted = {name for runtime in runtimes for service in runtime.services for name in volumes(runtime, service)}
+    assert set(catalogue.data_volumes("dev")) <= mounted
+
+
+def test_there_is_a_queue_for_each_collector_that_a_stack_may_have() -> None:
+    (most,) = [rule.le for rule in fields()["collectorReplicas"].metadata if isinstance(rule, annotated_types.Le)]
+    assert len(catalogue.QUEUES) == most
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])

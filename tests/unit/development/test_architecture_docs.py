@@ -101,6 +101,12 @@ def test_a_job_without_network_is_drawn_with_the_volumes_it_shares() -> None:
     assert "| `socket` | no; recreated when lost | roles (job) |" in architecture_docs.volumes_table(drawn)
 
 
+def test_a_volume_that_no_service_mounts_is_listed_and_not_drawn() -> None:
+    drawn = topology([(VOLUME, "letta-dev-queue", {"labels": _labelled(DATA_SERVICE)})])
+    assert "queue" not in architecture_docs.mermaid(drawn)
+    assert "| `queue` | yes | none with these settings |" in architecture_docs.volumes_table(drawn)
+
+
 def _page(content: str) -> str:
     return f"before\n<!-- picture: {architecture_docs.NOTE} -->\n{content}<!-- end of picture -->\nafter\n"
 
