@@ -64,7 +64,7 @@ toolchain: venv ## Install the Docker engine, Pulumi with its plugins, and the b
 .PHONY: clean
 clean: venv ## Remove tools, .venv, unused images and build cache; never data, never state
 	@$(OPERATIONS) clean
-	@rm -rf .venv
+	@toolchain/bootstrap.sh --remove
 
 ##@ Development
 
