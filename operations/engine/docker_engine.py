@@ -44,6 +44,7 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
         health=found[1].removeprefix("health: ") if found else None,
         status=raw.get("Status") or "",
         stack=attached.get(catalogue.STACK_LABEL),
+        stack_id=attached.get(catalogue.STACK_ID_LABEL),
         service=attached.get(catalogue.SERVICE_LABEL),
         published=tuple(
             Published(address=port.get("IP", ""), port=port["PublicPort"], internal=port["PrivatePort"])
@@ -183,10 +184,18 @@ class DockerEngine:
 
     def networks(self, stack: str | None = None) -> tuple[Network, ...]:
         """See `Engine`."""
-        return tuple(
-            Network(id=raw["Id"], name=raw["Name"], stack=(raw.get("Labels") or {}).get(catalogue.STACK_LABEL))
-            for raw in self._api.networks(filters=_filters(stack))
-        )
+        found = []
+        for raw in self._api.networks(filters=_filters(stack)):
+            attached = raw.get("Labels") or {}
+            found.append(
+                Network(
+                    id=raw["Id"],
+                    name=raw["Name"],
+                    stack=attached.get(catalogue.STACK_LABEL),
+                    stack_id=attached.get(catalogue.STACK_ID_LABEL),
+                )
+            )
+        return tuple(found)
 
     def images(self) -> tuple[Image, ...]:
         """See `Engine`."""

@@ -36,6 +36,8 @@ class Container:
     status: str
     """The engine's own description, with times: `Up 2 minutes (healthy)`."""
     stack: str | None = None
+    stack_id: str | None = None
+    """Of which state's stack it is; see `operations.checks.leftovers`."""
     service: str | None = None
     published: tuple[Published, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
@@ -77,6 +79,7 @@ class Network:
     id: str
     name: str
     stack: str | None
+    stack_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,8 @@ _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - Pulumi's mark of a 
 CONTAINER = "docker:index/container:Container"
 IMAGE = "docker:index/remoteImage:RemoteImage"
 VOLUME = "docker:index/volume:Volume"
+NETWORK = "docker:index/network:Network"
+UUID = "random:index/randomUuid:RandomUuid"
 STACK = "pulumi:pulumi:Stack"
 
 
@@ -46,6 +48,21 @@ class StackState:
         """Names on the engine of its volumes."""
         names = ((one.get("outputs") or {}).get("name") for one in self.resources if one["type"] == VOLUME)
         return frozenset(name for name in names if isinstance(name, str))
+
+    @property
+    def network_ids(self) -> frozenset[str]:
+        """The engine's ids of its networks."""
+        return frozenset(one["id"] for one in self.resources if one["type"] == NETWORK and one.get("id"))
+
+    @property
+    def stack_id(self) -> str | None:
+        """What distinguishes it from stacks of the same name in other states; None before the first deployment."""
+        for one in self.resources:
+            result = (one.get("outputs") or {}).get("result")
+            # A component has no other one; the name is `letta-<stack>-id`.
+            if one["type"] == UUID and one["urn"].endswith("-id") and isinstance(result, str):
+                return result
+        return None
 
     @property
     def images(self) -> Mapping[str, str]:
