@@ -9,7 +9,9 @@ import tomllib
 from collections.abc import Collection
 from pathlib import Path
 
+import catalogue
 from operations.checks import leftovers, telemetry
+from operations.checks.drift import Condition, Difference, differences
 from operations.checks.network import run
 from operations.checks.result import Check, broken, from_error, note, ok, unknown
 from operations.checks.settings import settings_check
@@ -111,21 +113,53 @@ def image_check(state: StackState, engine: Engine) -> Check:
     return ok("images", f"{len(state.images)} built")
 
 
-def service_check(engine: Engine, containers: Collection[Container], stack: str) -> Check:
-    """Report whether the containers of the stack are healthy."""
-    if not containers:
+def service_check(
+    engine: Engine, containers: Collection[Container], stack: str, differing: Collection[Difference] = ()
+) -> Check:
+    """Report whether all that should run does, in its networks, and is healthy."""
+    if not containers and not differing:
         return ok("services", "not up")
     found = troubled(engine, containers)
-    if found:
-        words = "; ".join(f"{container.name}: {reason}" for container, reason in found)
+    seen = {container.id for container, _ in found}
+    others = [
+        one
+        for one in differing
+        if one.needed and one.kind != "volume" and one.id not in seen and one.condition is not Condition.STARTING
+    ]
+    if found or others:
+        words = [f"{container.name}: {reason}" for container, reason in found]
+        words += [str(one) if one.kind == "network" else f"{one.name}: {one.words}" for one in others]
         logs = (f"`docker logs {container.name}`" for container, _ in found)
-        return broken("services", words, *logs, f"`make up STACK={stack}` replaces what failed to start")
+        return broken(
+            "services",
+            "; ".join(words),
+            *logs,
+            f"`make up STACK={stack}` brings back what is gone or stopped, and replaces what failed to start",
+        )
+    gone = [one.name for one in differing if not one.needed]
+    if gone:
+        return note(
+            "services",
+            f"removed since they were needed last, for instance by `docker container prune`: {', '.join(gone)}",
+            f"`make up STACK={stack}` creates them again",
+        )
     running = sum(container.state == "running" for container in containers)
     return ok("services", f"{running} running")
 
 
 def volume_check(stack: str, state: StackState, volumes: Collection[Volume]) -> Check:
-    """Report whether volumes with the names of this stack's data belong to another stack or state."""
+    """Report whether the stack's volumes exist, and whether those with the names of its data are its own."""
+    present = {volume.name for volume in volumes}
+    gone = [one for one in state.volumes if one.id not in present]
+    if gone:
+        names = ", ".join(one.name for one in gone)
+        again = f"`make up STACK={stack}` creates them again"
+        if any(one.service == catalogue.DATA_SERVICE for one in gone):
+            restore = "restore the data from a backup, if there is one"
+            return broken(
+                "volumes", f"gone from the engine, with the data in them: {names}", restore, f"{again}, empty"
+            )
+        return broken("volumes", f"gone from the engine: {names}", again)
     foreign = leftovers.unknown_data(stack, state, volumes)
     if foreign:
         names = ", ".join(volume.name for volume in foreign)
@@ -156,11 +190,14 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
     with contextlib.suppress(OperationError):
         # Log lines may hold them; a wrong passphrase is a finding of its own.
         target.hide_secrets()
-    containers = engine.containers(target.stack)
+    # In this order, because an update may run; `leftovers` says why.
+    found, volumes = leftovers.labelled(engine, target.stack), engine.volumes()
+    containers, state = found.containers, target.state()
+    differing = differences(state, found, [volume.name for volume in volumes])
     return (
         *checks,
         image_check(state, engine),
-        service_check(engine, containers, target.stack),
+        service_check(engine, containers, target.stack, differing),
         telemetry.check(state.outputs, engine, containers, stack=target.stack),
-        volume_check(target.stack, state, engine.volumes()),
+        volume_check(target.stack, state, volumes),
     )

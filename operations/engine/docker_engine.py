@@ -51,6 +51,7 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
             for port in raw.get("Ports") or []
             if port.get("PublicPort") and port.get("Type", "tcp") == "tcp"
         ),
+        networks=tuple(sorted((raw.get("NetworkSettings") or {}).get("Networks") or {})),
         labels=tuple(sorted(attached.items())),
     )
 
@@ -210,6 +211,25 @@ class DockerEngine:
     def build_records(self) -> tuple[BuildRecord, ...]:
         """See `Engine`."""
         return tuple(parse_build_record(raw) for raw in self._api.df().get("BuildCache") or [])
+
+    def start(self, container: str) -> str | None:
+        """See `Engine`."""
+        try:
+            if self._api.inspect_container(container)["State"]["Paused"]:
+                self._api.unpause(container)
+            else:
+                self._api.start(container)
+        except docker.errors.APIError as error:
+            return str(error.explanation or error)
+        return None
+
+    def restart(self, container: str) -> str | None:
+        """See `Engine`."""
+        try:
+            self._api.restart(container, timeout=TIMEOUT_SECONDS)
+        except docker.errors.APIError as error:
+            return str(error.explanation or error)
+        return None
 
     def remove_container(self, container: str) -> None:
         """See `Engine`."""

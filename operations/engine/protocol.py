@@ -40,6 +40,8 @@ class Container:
     """Of which state's stack it is; see `operations.checks.leftovers`."""
     service: str | None = None
     published: tuple[Published, ...] = ()
+    networks: tuple[str, ...] = ()
+    """Names of the networks that it is in."""
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -182,6 +184,14 @@ class Engine(Protocol):
 
     def build_records(self) -> tuple[BuildRecord, ...]:
         """Return the records of the build cache."""
+        ...
+
+    def start(self, container: str) -> str | None:
+        """Start a container, or unpause it; return why the engine cannot, None when it did."""
+        ...
+
+    def restart(self, container: str) -> str | None:
+        """Stop a container within a minute, and start it; return why the engine cannot, None when it did."""
         ...
 
     def remove_container(self, container: str) -> None:
