@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from operations.checks import machine
+from operations.checks.drift import Difference, differences
 from operations.checks.leftovers import Leftovers, divide, labelled
 from operations.checks.result import Check, CheckState
 from operations.checks.stack import missing_images
 from operations.console import terminal
 from operations.console.errors import OperationError
+from operations.deploy.bring_back import bring_back, confirm_lost_data, plan
 from operations.engine.protocol import Engine
 from operations.stack.backend import Lock
 from operations.stack.pulumi_cli import PulumiCli
@@ -108,8 +110,10 @@ def clear_leftovers(pulumi: PulumiCli, left: Leftovers, engine: Engine) -> None:
         engine.remove_network(network.id)
 
 
-def prepare_stack(target: Target, engine: Engine) -> None:
-    """Prepare stack and engine for `pulumi up`: create the stack, or reconcile its state after an interruption.
+def prepare_stack(target: Target, engine: Engine, *, yes: bool = False) -> tuple[str, ...]:
+    """Prepare stack and engine for `pulumi up`, and return the URNs of what that must replace.
+
+    Creates the stack, or reconciles its state after an interruption, or brings back what is gone or stopped.
 
     Raises:
         OperationError: when something is in the way that the user has to decide on.
@@ -121,7 +125,7 @@ def prepare_stack(target: Target, engine: Engine) -> None:
         refuse_foreign(target, divide(StackState({}), found).foreign)
         terminal.say(f"creating stack {target.stack}")
         pulumi.answer("stack", "init")
-        return
+        return ()
     if target.backend:
         locks = target.backend.locks(target.checkout.project, target.stack)
         clear_stale_locks(locks, lambda: pulumi.answer("cancel", "--yes"))
@@ -130,9 +134,23 @@ def prepare_stack(target: Target, engine: Engine) -> None:
     refuse_foreign(target, divided.foreign)
     if state.pending or divided.left.containers or divided.left.networks:
         clear_leftovers(pulumi, divided.left, engine)
-        return
-    missing = missing_images(state, engine)
-    if missing:
-        names = ", ".join(urn.rpartition("::")[2] for urn in missing)
+        state, found = target.state(), labelled(engine, target.stack)
+    differing = differences(state, found, [volume.name for volume in engine.volumes()])
+    confirm_lost_data(differing, protected=target.is_protected, yes=yes)
+    doing = plan(state, differing)
+    _forget(pulumi, differing, doing.refresh, missing_images(state, engine))
+    return bring_back(doing, engine)
+
+
+def _forget(
+    pulumi: PulumiCli, differing: Collection[Difference], gone: Collection[str], images: Collection[str]
+) -> None:
+    """Let Pulumi see that these no longer exist (URNs), so that the update creates them again."""
+    if images:
+        names = ", ".join(urn.rpartition("::")[2] for urn in images)
         terminal.say(f"images are gone from the engine and will be built again: {names}")
-        _refresh(pulumi, *(part for urn in missing for part in ("--target", urn)))
+    if gone:
+        names = ", ".join(f"{one.kind} {one.name}" for one in differing if one.urn in gone)
+        terminal.say(f"gone from the engine, and will be created again: {names}")
+    if images or gone:
+        _refresh(pulumi, *(part for urn in (*images, *gone) for part in ("--target", urn)))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
+from operations.checks.drift import Difference, differences
+from operations.checks.leftovers import labelled
 from operations.checks.settings import require_valid
 from operations.console import terminal
 from operations.console.errors import OperationError
@@ -23,14 +26,15 @@ def _colour(pulumi: PulumiCli) -> tuple[str, ...]:
     return ("--color", "always" if with_colour(pulumi.environment) else "never")
 
 
-def deploy(target: Target, *, yes: bool) -> None:
-    """Run `pulumi up`; protected stacks show a preview first and ask.
+def deploy(target: Target, *, yes: bool, replace: Collection[str] = ()) -> None:
+    """Run `pulumi up`, and have it replace these URNs; protected stacks show a preview first and ask.
 
     Raises:
         OperationError: when it fails, or when there is no terminal to confirm the changes of a protected stack at.
     """
     pulumi = target.pulumi()
     common = ("up", *_colour(pulumi), "--suppress-outputs", "--suppress-permalink=true")
+    common += tuple(part for urn in replace for part in ("--replace", urn))
     if target.is_protected and not yes:
         if not terminal.is_interactive():
             raise OperationError(
@@ -80,20 +84,41 @@ def up(stack: str, *, yes: bool) -> None:
         target = make_target(stack)
     engine = target.engine()
     # An engine that was just installed holds no port yet; one that ran has been checked above.
-    preflight.prepare_stack(target, engine)
+    replace = preflight.prepare_stack(target, engine, yes=yes)
     deployed = time.time()
     try:
-        deploy(target, yes=yes)
-        outputs = target.state().outputs
-        if outputs.get("healthUrl"):
-            seconds = float(target.settings.start_timeout_seconds)
-            readiness.wait_until_answering(str(outputs["healthUrl"]), seconds=seconds)
-            telemetry_probe.probe(target, engine, outputs)
+        deploy(target, yes=yes, replace=replace)
+        verify(target, engine)
     except OperationError:
         _explain_failure(target, engine, since=deployed)
         raise
     show_endpoints(target)
     terminal.say(f"stack {target.stack} is up after {time.monotonic() - started:.0f} s")
+
+
+def verify(target: Target, engine: Engine) -> None:
+    """Wait until the stack works: all services are healthy, the API reads the database, telemetry arrives.
+
+    Raises:
+        OperationError: when it does not.
+    """
+    state = target.state()
+    seconds = float(target.settings.start_timeout_seconds)
+
+    def look() -> Collection[Difference]:
+        volumes = [volume.name for volume in engine.volumes()]
+        return differences(state, labelled(engine, target.stack), volumes)
+
+    readiness.wait_until_well(look, seconds=seconds)
+    if api := state.outputs.get("apiUrl"):
+        password = target.secret_output(state, "serverPassword")
+        # Through the edge; upstream's health endpoint answers 200 with the database down.
+        readiness.wait_until_answering(
+            f"{str(api).rstrip('/')}/v1/agents/?limit=1",
+            seconds=seconds,
+            ask=lambda url: readiness.answer(url, password),
+        )
+        telemetry_probe.probe(target, engine, state.outputs)
 
 
 def needless_parts(settings: Settings) -> tuple[Part, ...]:
