@@ -17,7 +17,7 @@ from operations.checks.result import Check, broken, from_error, note, ok, unknow
 from operations.checks.settings import settings_check
 from operations.console.errors import OperationError
 from operations.engine.protocol import Container, Engine, Volume, troubled
-from operations.stack import decryption
+from operations.stack import decryption, orphans
 from operations.stack.backend import Lock
 from operations.stack.state import StackState
 from operations.stack.target import Target
@@ -85,6 +85,17 @@ def lock_check(locks: Collection[Lock]) -> Check:
             return note("lock", f"left by {who}, which is gone", "`make up` clears it, or `pulumi cancel`")
         return note("lock", f"held by {who}: an update runs")
     return ok("lock", "none")
+
+
+def process_check(target: Target) -> Check:
+    """Report what updates that were killed have left running."""
+    found = orphans.orphans(target.checkout.project, target.environment)
+    if found:
+        ids = ", ".join(str(process.pid) for process in found)
+        return note(
+            "processes", f"left by an update that was killed: {ids}", f"`make up STACK={target.stack}` ends them"
+        )
+    return ok("processes", "none is left over")
 
 
 def state_check(state: StackState) -> Check:
@@ -181,7 +192,7 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
     except OperationError as error:
         return (*checks, from_error("state", error))
     locks = target.backend.locks(target.checkout.project, target.stack) if target.backend else ()
-    checks.append(lock_check(locks))
+    checks += [lock_check(locks), process_check(target)]
     if not any(not lock.is_stale for lock in locks):
         # While an update runs, what it is creating is not left over from another one.
         checks.append(state_check(state))

@@ -14,6 +14,7 @@ from operations.console import terminal
 from operations.console.errors import OperationError
 from operations.deploy.bring_back import bring_back, confirm_lost_data, plan
 from operations.engine.protocol import Engine
+from operations.stack import orphans
 from operations.stack.backend import Lock
 from operations.stack.pulumi_cli import PulumiCli
 from operations.stack.state import StackState
@@ -110,6 +111,12 @@ def clear_leftovers(pulumi: PulumiCli, left: Leftovers, engine: Engine) -> None:
         engine.remove_network(network.id)
 
 
+def end_orphans(target: Target) -> None:
+    """End plugins of updates that were killed: they may still be creating what they were asked for."""
+    for name in orphans.end(orphans.orphans(target.checkout.project, target.environment)):
+        terminal.say(f"ending {name}, left by an update that was killed")
+
+
 def prepare_stack(target: Target, engine: Engine, *, yes: bool = False) -> tuple[str, ...]:
     """Prepare stack and engine for `pulumi up`, and return the URNs of what that must replace.
 
@@ -119,6 +126,7 @@ def prepare_stack(target: Target, engine: Engine, *, yes: bool = False) -> tuple
         OperationError: when something is in the way that the user has to decide on.
     """
     pulumi = target.pulumi()
+    end_orphans(target)
     # Before the state is read; `leftovers` says why.
     found = labelled(engine, target.stack)
     if not target.exists():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from operations.checks.drift import Difference, differences
 from operations.checks.leftovers import labelled
@@ -49,21 +50,29 @@ def deploy(target: Target, *, yes: bool, replace: Collection[str] = ()) -> None:
         pulumi.stream(*common, "--yes", *preview, log=log)
 
 
-def _explain_failure(target: Target, engine: Engine, *, since: float) -> None:
-    """Show builds that failed and containers that are not healthy, of the run that began at `since`.
+def _explain_failure(target: Target, engine: Engine, *, logs: Mapping[Path, int]) -> None:
+    """Show builds that failed since the build logs had these sizes, and containers that are not healthy.
 
-    Must not fail itself: the update's own error is what counts.
+    Does not fail itself, whatever happens: the update's own error is what counts.
     """
-    builds = build_logs.report_failed(target.checkout.root / "build", since=since, lines=readiness.LOG_LINES)
     try:
+        builds = build_logs.report_failed(_build_folder(target), before=logs, lines=readiness.LOG_LINES)
         target.pulumi().state(show_secrets=True)
-    except OperationError:
+    except Exception:
         # Then generated passwords are not known, and cannot be redacted in logs.
         terminal.say("(the state cannot be read, so container logs are not shown: they could hold secrets)")
         return
-    containers = readiness.report_trouble(engine, target.stack)
+    try:
+        containers = readiness.report_trouble(engine, target.stack)
+    except Exception as error:
+        terminal.say(f"(the engine no longer answers, so containers are not shown: {type(error).__name__})")
+        return
     if not builds and not containers:
         terminal.say("all containers of the stack are healthy: the cause is in the messages above")
+
+
+def _build_folder(target: Target) -> Path:
+    return target.checkout.root / "build"
 
 
 def up(stack: str, *, yes: bool) -> None:
@@ -85,12 +94,12 @@ def up(stack: str, *, yes: bool) -> None:
     engine = target.engine()
     # An engine that was just installed holds no port yet; one that ran has been checked above.
     replace = preflight.prepare_stack(target, engine, yes=yes)
-    deployed = time.time()
+    logs = build_logs.sizes(_build_folder(target))
     try:
         deploy(target, yes=yes, replace=replace)
         verify(target, engine)
-    except OperationError:
-        _explain_failure(target, engine, since=deployed)
+    except Exception:
+        _explain_failure(target, engine, logs=logs)
         raise
     show_endpoints(target)
     terminal.say(f"stack {target.stack} is up after {time.monotonic() - started:.0f} s")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import docker.errors
 import pytest
+import requests
 
 from operations.console import terminal
 from operations.console.errors import OperationError
-from operations.deploy import readiness, telemetry_probe
+from operations.deploy import preflight, readiness, telemetry_probe
 from operations.engine.protocol import Container
-from operations.stack.state import STACK
+from operations.stack.state import STACK, StackState
+from operations.verbs import up as verb
 from operations.verbs.up import deploy, needless_parts, verify
 from settings import load
 from testbed.fake_engine import FakeEngine, container
@@ -107,6 +112,48 @@ def test_up_is_said_only_when_all_services_are_healthy_and_the_api_reads_the_dat
 def test_data_services_alone_have_no_api_to_ask(tmp_path: Path) -> None:
     state = state_of(service_resource("redis"), resource(STACK, "stack", outputs={"redisUrl": "redis://x"}))
     verify(FakeTarget(tmp_path, state=state), FakeEngine(all_containers=[REDIS]))
+
+
+def _raise(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+# Which part of the explanation fails as well, and with what.
+EXPLANATIONS: dict[str, tuple[Callable[..., object] | None, Callable[..., object] | None, str]] = {
+    "nothing": (None, None, "all containers of the stack are healthy"),
+    "the engine died": (None, _raise(requests.ConnectionError("gone")), "no longer answers"),
+    "the engine refuses": (None, _raise(docker.errors.APIError("500")), "no longer answers"),
+    "the state cannot be read": (_raise(OperationError("damaged")), None, "the state cannot be read"),
+    "the state is no JSON": (_raise(ValueError("no JSON")), None, "the state cannot be read"),
+    "Pulumi is gone": (_raise(FileNotFoundError("pulumi")), None, "the state cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", EXPLANATIONS)
+@pytest.mark.parametrize("error", [OperationError("the real one"), requests.ConnectionError("the real one")])
+def test_the_updates_own_error_is_the_one_that_is_reported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    case: str,
+    error: Exception,
+) -> None:
+    of_state, of_engine, words = EXPLANATIONS[case]
+    target = FakeTarget(tmp_path, state=state_of())
+    monkeypatch.setattr(FakePulumi, "state", of_state or (lambda *_, **__: StackState({})), raising=False)
+    monkeypatch.setattr(readiness, "report_trouble", of_engine or (lambda *_: 0))
+    for name in ("require_valid", "ensure_tools"):
+        monkeypatch.setattr(verb, name, lambda *_: None)
+    monkeypatch.setattr(verb, "make_target", lambda _stack: target)
+    monkeypatch.setattr(verb, "tool_environment", lambda _stack: target.environment)
+    monkeypatch.setattr(preflight, "check_machine", lambda *_: None)
+    target.cli.on["up"] = _raise(error)
+    with pytest.raises(type(error), match="the real one"):
+        verb.up("dev", yes=True)
+    assert words in capsys.readouterr().out
 
 
 def test_a_base_image_is_not_installed_for_a_stack_that_does_not_use_it() -> None:
