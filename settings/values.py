@@ -81,7 +81,7 @@ def _subnet(value: object) -> ipaddress.IPv4Network:
         try:
             network = ipaddress.IPv4Network(value)
         except ValueError:
-            raise _broken(rule + " (no bits set behind the prefix)") from None
+            raise _broken(rule + " (no bits set after the prefix)") from None
     forbidden = network.is_global or network.is_loopback or network.is_link_local or network.is_multicast
     if network.prefixlen > 24 or network.prefixlen < 8 or forbidden:
         raise _broken(rule)
@@ -109,12 +109,12 @@ def _ca_bundle(value: object) -> Path:
     except OSError:
         raise _broken("must be the path of a file that exists and can be read") from None
     if b"PRIVATE KEY-----" in content:
-        raise _broken("must be a file of certificates alone, and there is a private key in it")
+        raise _broken("must contain certificates only, but it contains a private key")
     try:
         # Most programs skip what they cannot read, and then trust no certificate without reporting it.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
-        raise _broken("must be a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)") from None
+        raise _broken("must be a file of certificates in PEM format (-----BEGIN CERTIFICATE-----)") from None
     return path
 
 
@@ -190,7 +190,7 @@ def _api_version(value: str) -> str:
     # Pulumi takes an unquoted date in a stack file for a point in time.
     value = value.removesuffix(" 00:00:00 +0000 UTC")
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview)?", value):
-        raise _broken("must be a date such as 2024-10-21, with or without -preview behind it")
+        raise _broken("must be a date such as 2024-10-21, optionally followed by -preview")
     return value
 
 
@@ -208,13 +208,13 @@ def _credential(value: SecretStr) -> SecretStr:
 def _server_password(value: SecretStr) -> SecretStr:
     # It travels in an HTTP header, a health check's shell, and snippets that people paste into shells and URLs.
     if not re.fullmatch(r"[A-Za-z0-9._~-]{16,128}", value.get_secret_value()):
-        raise _broken("must be 16 to 128 characters out of letters, digits and . _ ~ -")
+        raise _broken("must be 16 to 128 characters: letters, digits and . _ ~ -")
     return value
 
 
 def _encryption_key(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9+/=._~-]{32,256}", value.get_secret_value()):
-        raise _broken("must be 32 to 256 characters out of letters, digits and + / = . _ ~ -")
+        raise _broken("must be 32 to 256 characters: letters, digits and + / = . _ ~ -")
     return value
 
 
@@ -241,5 +241,5 @@ ApiVersion = Annotated[Text, AfterValidator(_api_version)]
 Credential = Annotated[SecretStr, AfterValidator(_credential), Rule("must be text")]
 ServerPassword = Annotated[SecretStr, AfterValidator(_server_password), Rule("must be text")]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key), Rule("must be text")]
-Names = Annotated[dict[str, Text], Rule("must be an object of names and texts")]
-SecretNames = Annotated[dict[str, Credential], Rule("must be an object of names and texts")]
+Names = Annotated[dict[str, Text], Rule("must map names to strings")]
+SecretNames = Annotated[dict[str, Credential], Rule("must map names to strings")]

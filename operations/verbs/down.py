@@ -102,7 +102,7 @@ def _clean_up(target: Target, engine: Engine, own: Collection[str], *, yes: bool
     if found.is_empty:
         return
     if leftovers:
-        terminal.confirm(f"Remove what no state knows, data included: {found}?", yes=yes)
+        terminal.confirm(f"Remove these resources, which are in no state, data included: {found}?", yes=yes)
         remove_readers(engine, target.stack)
         remove(engine, found, data=True)
     else:
