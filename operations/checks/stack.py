@@ -187,6 +187,8 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
     """Run all checks about Pulumi and the stack."""
     of_target = (pulumi_check, plugin_check, backend_check, passphrase_check, settings_check)
     checks = [check(target) for check in of_target]
+    # Before the state is read, because an update may run; `leftovers` says why.
+    found = leftovers.labelled(engine, target.stack) if engine else leftovers.Leftovers()
     try:
         state = target.state()
     except OperationError as error:
@@ -201,9 +203,7 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
     with contextlib.suppress(OperationError):
         # Log lines may hold them; a wrong passphrase is a finding of its own.
         target.hide_secrets()
-    # In this order, because an update may run; `leftovers` says why.
-    found, volumes = leftovers.labelled(engine, target.stack), engine.volumes()
-    containers, state = found.containers, target.state()
+    containers, volumes = found.containers, engine.volumes()
     differing = differences(state, found, [volume.name for volume in volumes])
     return (
         *checks,
