@@ -49,15 +49,21 @@ CASES: list[tuple[str, Harm, tuple[str, ...]]] = [
 ]
 
 
-@pytest.fixture
-def agent(client: Letta) -> Iterator[str]:
-    made = new_agent(client)
+@pytest.fixture(scope="module")
+def api(platform: Deployment, canaries: dict[str, str]) -> Letta:
+    """The API, whose address is asked of Pulumi once: that takes longer than some of the cases."""
+    return Letta(base_url=platform.outputs()["apiUrl"], api_key=canaries["serverPassword"])
+
+
+@pytest.fixture(scope="module")
+def agent(api: Letta) -> Iterator[str]:
+    made = new_agent(api)
     yield made
-    client.agents.delete(made)
+    api.agents.delete(made)
 
 
-def _answers(platform: Deployment, client: Letta, agent: str) -> None:
-    assert client.agents.retrieve(agent).id == agent
+def _answers(platform: Deployment, api: Letta, agent: str) -> None:
+    assert api.agents.retrieve(agent).id == agent
     running = {one.labels[SERVICE_LABEL]: one for one in platform.containers()}
     for name in NAMES:
         running[name].reload()
@@ -70,13 +76,13 @@ def _answers(platform: Deployment, client: Letta, agent: str) -> None:
     ids=[f"{word} {services[0] if len(services) == 1 else 'all'}" for word, _, services in CASES],
 )
 def test_make_up_ends_with_a_working_api(
-    platform: Deployment, client: Letta, agent: str, harm: Harm, services: tuple[str, ...]
+    platform: Deployment, api: Letta, agent: str, harm: Harm, services: tuple[str, ...]
 ) -> None:
     for name in services:
         harm(platform.container(name))
     done = platform.make("up")
     assert "is up after" in done.output
-    _answers(platform, client, agent)
+    _answers(platform, api, agent)
 
 
 def test_status_and_doctor_miss_what_was_removed(platform: Deployment) -> None:
