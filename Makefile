@@ -4,13 +4,21 @@
 
 STACK ?= dev
 YES ?=
+LEFTOVERS ?=
 PYTEST_ARGS ?=
 
-PYTHON := .venv/bin/python
-OPERATIONS = STACK="$(STACK)" YES="$(YES)" $(PYTHON) -m operations
+# Values reach the verbs through the environment, as they were given: in a recipe the shell would run what is in them,
+# and Make itself would expand a `$(shell …)`. PYTEST_ARGS alone is for the shell: it is several arguments.
+override STACK := $(value STACK)
+override YES := $(value YES)
+override LEFTOVERS := $(value LEFTOVERS)
+export STACK YES LEFTOVERS
+
+override PYTHON := .venv/bin/python
+override OPERATIONS := $(PYTHON) -m operations
 
 # Unit and preview tests share nothing; engine tests share one platform. PYTEST_ARGS=-n0 runs them one after another.
-IN_PARALLEL = -n logical --dist worksteal
+override IN_PARALLEL := -n logical --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -56,7 +64,7 @@ toolchain: venv ## Install the Docker engine, Pulumi with its plugins, and the b
 .PHONY: clean
 clean: venv ## Remove tools, .venv, unused images and build cache; never data, never state
 	@$(OPERATIONS) clean
-	@rm -rf .venv
+	@toolchain/bootstrap.sh --remove
 
 ##@ Development
 
@@ -114,8 +122,8 @@ refresh-packages: venv ## Use today's Debian packages in images from the next `m
 help: ## List the verbs
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nSTACK=%s; for another one: make up STACK=staging. YES=1 answers all questions with yes.\n' '$(STACK)'
+	  /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+	@printf '\nSTACK=%s; for another one: make up STACK=staging. YES=1 answers all questions with yes.\n' "$$STACK"
 
 .PHONY: venv
 venv:

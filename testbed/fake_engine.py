@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from operations.engine.protocol import (
     BuildRecord,
@@ -70,6 +70,10 @@ class FakeEngine:
     """What commands write that are run once, in order."""
     commands: list[tuple[str, ...]] = field(default_factory=list)
     """The commands that were run once."""
+    started: list[str] = field(default_factory=list)
+    restarted: list[str] = field(default_factory=list)
+    cannot_start: str | None = None
+    """Why no container can be started."""
 
     def facts(self) -> EngineFacts:
         raise NotImplementedError
@@ -97,6 +101,24 @@ class FakeEngine:
 
     def build_records(self) -> tuple[BuildRecord, ...]:
         return tuple(self.records)
+
+    def start(self, container: str) -> str | None:
+        if self.cannot_start is None:
+            self.started.append(container)
+            self._run(container)
+        return self.cannot_start
+
+    def restart(self, container: str) -> str | None:
+        if self.cannot_start is None:
+            self.restarted.append(container)
+            self._run(container)
+        return self.cannot_start
+
+    def _run(self, container: str) -> None:
+        self.all_containers = [
+            replace(one, state="running", health="healthy") if one.id == container else one
+            for one in self.all_containers
+        ]
 
     def remove_container(self, container: str) -> None:
         self.all_containers = [one for one in self.all_containers if one.id != container]

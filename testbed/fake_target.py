@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import catalogue
 from operations.stack.checkout import Checkout
 from operations.stack.pulumi_cli import PulumiCli
 from operations.stack.state import CONTAINER, StackState
@@ -77,6 +78,16 @@ class FakeTarget(Target):
 
 def resource(kind: str, name: str, **more: object) -> dict[str, object]:
     return {"urn": f"urn:pulumi:dev::letta::{kind}::{name}", "type": kind, "custom": True, "id": name, **more}
+
+
+def service_resource(name: str, *, networks: tuple[str, ...] = (), **more: object) -> dict[str, object]:
+    """Return a service's container as it stands in a state; `fake_engine.container` of that name is the one."""
+    inputs = {
+        "restart": "unless-stopped",
+        "networksAdvanced": [{"name": one} for one in networks],
+        "labels": [{"label": catalogue.SERVICE_LABEL, "value": name}],
+    }
+    return resource(CONTAINER, name, **{"id": f"id-{name}", "inputs": inputs, "outputs": {"name": name}, **more})
 
 
 def state_of(*resources: dict[str, object], pending: tuple[str, ...] = ()) -> StackState:

@@ -2,7 +2,7 @@
 # Creates .venv with exactly the packages of a lock: requirements.lock by default, for deploying; or the one named as
 # argument, requirements-dev.lock, which contains all of the former and what tests need. The Makefile runs it before
 # everything else; when .venv is current it takes a few milliseconds. It writes to standard error only, because
-# `eval "$(make -s env)"` reads standard output.
+# `eval "$(make -s env)"` reads standard output. With --remove it removes .venv instead.
 #
 #   LETTA_PYTHON=PATH             use this Python instead of the first one found that is new enough
 #   LETTA_NO_SYSTEM_PACKAGES=1    never install Debian packages, print what is missing instead
@@ -14,7 +14,7 @@ venv=.venv
 lock=${1:-requirements.lock}
 # A .venv with the packages for tests keeps them: otherwise `make up` and `make test` would undo each other's work whenever
 # the locks change.
-if [ -e "$venv/.requirements-dev.lock" ]; then lock=requirements-dev.lock; fi
+if [ "$lock" != --remove ] && [ -e "$venv/.requirements-dev.lock" ]; then lock=requirements-dev.lock; fi
 installed=$venv/.$lock            # copy of the lock that .venv was created from, written last
 making=$venv/.making              # exists while .venv is being created; left behind by an interrupted run
 made_for=$venv/.made-for          # programs in a .venv contain its path, so a moved one does not work
@@ -122,6 +122,15 @@ is_usable() {
         $venv/bin/python -m pip --version >/dev/null 2>&1
 }
 
+# Only what is a Python environment, or was becoming one here; of a link, the link alone.
+remove_venv() {
+    if [ ! -L $venv ] && [ ! -e $venv/pyvenv.cfg ] && [ ! -e "$making" ] && [ ! -e "$made_for" ] &&
+        [ -n "$(ls -A $venv 2>/dev/null)" ]; then
+        fail "$root/$venv is not a Python environment, and is left as it is" "move it away, then run this again"
+    fi
+    rm -rf $venv
+}
+
 # uv reads neither pip's variables nor its files, so pass it their index and certificates.
 configure_uv() {
     index=$($venv/bin/python -m pip config get global.index-url 2>/dev/null || true)
@@ -130,6 +139,10 @@ configure_uv() {
     if [ -n "${PIP_CERT:-}" ]; then export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"; fi
 }
 
+if [ "$lock" = --remove ]; then
+    remove_venv
+    exit 0
+fi
 if is_current; then exit 0; fi
 
 say "==> Python environment in $root/$venv"
@@ -137,7 +150,7 @@ if ! is_usable; then
     if [ -e "$venv" ]; then say "    creating it again: it is incomplete or was moved, or its Python is gone"; fi
     find_python || install_python
     say "    using $(command -v "$python"), $("$python" --version)"
-    rm -rf $venv
+    remove_venv
     mkdir $venv
     : >"$making"
     visibly "creating it" in_own_group "$python" -m venv $venv ||

@@ -75,7 +75,10 @@ class Entry:
         Raises:
             StepFailedError: when what `fill` created does not pass the entry's own check.
         """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        # Imported here because it imports this module.
+        from toolchain.cache_folder import prepare
+
+        prepare(self.folder.parent)
         with _locked(self.folder.with_name(f".{self.folder.name}.lock"), progress):
             damage = self.damage()
             if damage is None:
@@ -117,9 +120,16 @@ def _file_damage(path: Path, listed: Mapping[str, int | str]) -> str | None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder if it exists, even when folders in it are read-only."""
+    """Remove a folder if it exists, even when folders in it are read-only; of a link, the link alone.
+
+    The only deletion of folders with all that is in them; whoever calls it knows that they are this project's.
+    """
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+        return
     if not folder.exists():
         return
+    # Go keeps its module cache read-only, folders included, and then nothing can be removed from them.
     for path in (folder, *folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o700)

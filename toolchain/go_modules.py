@@ -12,7 +12,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from toolchain.cache import Entry, content_key
+from toolchain.cache import Entry, content_key, remove
+from toolchain.cache_folder import BUILDS, prepare
 from toolchain.errors import StepFailedError
 from toolchain.progress import Progress
 from toolchain.versions import Binary, Versions, version_numbers
@@ -82,7 +83,8 @@ def _own_caches(go: Path, cache: Path) -> dict[str, str]:
     if not go.is_relative_to(cache):
         return {}
     # By default Go writes its modules read-only, and they could not be removed.
-    return {"GOCACHE": str(cache / "go-build"), "GOPATH": str(cache / "go-path"), "GOFLAGS": "-modcacherw"}
+    builds, path = (str(prepare(cache / name)) for name in BUILDS)
+    return {"GOCACHE": builds, "GOPATH": path, "GOFLAGS": "-modcacherw"}
 
 
 def build_environment(go: Path, environ: Mapping[str, str], *, cache: Path) -> dict[str, str]:
@@ -129,9 +131,9 @@ def build(
                     "PULUMI_SKIP_UPDATE_CHECK": "true",
                 },
             )
-    shutil.rmtree(built)
+    remove(built)
     # Pulumi deletes its older logs: were those of the installation part of it, it would count as damaged.
-    shutil.rmtree(folder / "home" / "logs", ignore_errors=True)
+    remove(folder / "home" / "logs")
 
 
 def build_one(progress: Progress, binary: Binary, go: Path, output: Path, environment: Mapping[str, str]) -> None:

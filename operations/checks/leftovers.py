@@ -1,4 +1,18 @@
-"""What the engine has of a stack that its state does not know: left over, or managed by another state."""
+"""Whose it is what carries a stack's label on the engine: of this state, left over by it, or another state's.
+
+The name of a stack is no proof: another user, another backend or a lost state may have used it too. The id of the
+stack is: the program draws it once, the state holds it, and what the program creates carries it
+(`catalogue.STACK_ID_LABEL`). So this is the rule by which operations remove anything:
+
+1. **Only what carries the id of this state.** A state without an id, because nothing was deployed, owns nothing.
+   Earlier versions gave the id to data volumes alone. What they made besides belongs to the one to whom all data
+   volumes of the stack belong. What an interrupted update was creating is known by its name, partly random.
+2. **What is another's is named and refused before anything is removed.**
+3. **Only after Pulumi itself could lock the state**, with any backend (`preflight.prepare_stack` refreshes first):
+   then no other update runs that is creating what looks left over.
+4. **The engine is listed before the state is read.** Pulumi first writes into the state what it is about to
+   create. So what is listed, and not in the state that is read later, no running update is creating.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +28,9 @@ from operations.stack.state import StackState
 class Leftovers:
     """What carries a stack's label on the engine."""
 
-    containers: tuple[Container, ...]
-    networks: tuple[Network, ...]
-    volumes: tuple[Volume, ...]
+    containers: tuple[Container, ...] = ()
+    networks: tuple[Network, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
     @property
     def data(self) -> tuple[Volume, ...]:
@@ -27,6 +41,20 @@ class Leftovers:
     def is_empty(self) -> bool:
         """Whether there is nothing."""
         return not (self.containers or self.networks or self.volumes)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """What identifies each: a container's state changes while it stays the same one."""
+        containers, networks = (one.id for one in self.containers), (one.id for one in self.networks)
+        return frozenset({*containers, *networks, *(f"volume {one.name}" for one in self.volumes)})
+
+    def among(self, keys: Collection[str]) -> Leftovers:
+        """Return those that have one of these keys."""
+        return Leftovers(
+            containers=tuple(one for one in self.containers if one.id in keys),
+            networks=tuple(one for one in self.networks if one.id in keys),
+            volumes=tuple(one for one in self.volumes if f"volume {one.name}" in keys),
+        )
 
     def __str__(self) -> str:
         kinds = {
@@ -50,23 +78,47 @@ def labelled(engine: Engine, stack: str) -> Leftovers:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UnknownContainers:
-    """A stack's containers that its state does not know."""
+class Divided:
+    """What carries a stack's label, by whose it is."""
 
-    left: tuple[Container, ...]
-    """What an interrupted update left: they do not run, or the update was creating them. They hold no data."""
-    foreign: tuple[Container, ...]
-    """What runs and was not being created: another state manages it."""
+    known: Leftovers
+    """What the state knows."""
+    left: Leftovers
+    """What this state created and does not know: an interrupted update left it."""
+    foreign: Leftovers
+    """What another state manages, or one that is lost did; also what nothing says the owner of."""
 
 
-def unknown_containers(state: StackState, containers: Collection[Container]) -> UnknownContainers:
-    """Return the containers of a stack that its state does not know."""
-    unknown = [one for one in containers if one.id not in state.container_ids]
-    left = tuple(one for one in unknown if one.state != "running" or one.name in state.pending_names)
-    return UnknownContainers(left=left, foreign=tuple(one for one in unknown if one not in left))
+def divide(state: StackState, found: Leftovers) -> Divided:
+    """Return what was found by whose it is; `found` must have been listed before the state was read."""
+    inherited = _owner_of_unmarked(found)
+
+    def is_left(one: Container | Network | Volume) -> bool:
+        if one.stack_id is None and one.name in state.pending_names:
+            return True
+        owner = one.stack_id or inherited
+        return owner is not None and owner == state.stack_id
+
+    known = found.among(
+        {*state.container_ids, *state.network_ids, *(f"volume {name}" for name in state.volume_names)}
+    )
+    rest = found.among(found.keys - known.keys)
+    left = Leftovers(
+        containers=tuple(filter(is_left, rest.containers)),
+        networks=tuple(filter(is_left, rest.networks)),
+        volumes=tuple(filter(is_left, rest.volumes)),
+    )
+    return Divided(known=known, left=left, foreign=rest.among(rest.keys - left.keys))
+
+
+def _owner_of_unmarked(found: Leftovers) -> str | None:
+    """Return the id of the only owner of the stack's data volumes; None when there is none, or several."""
+    owners = {volume.stack_id for volume in found.volumes if volume.service == catalogue.DATA_SERVICE}
+    return owners.pop() if len(owners) == 1 else None
 
 
 def unknown_data(stack: str, state: StackState, volumes: Collection[Volume]) -> tuple[Volume, ...]:
-    """Return volumes that have the names of this stack's data but are not in its state."""
+    """Return volumes that have the names of this stack's data, and are neither in its state nor carry its id."""
     names = frozenset(catalogue.data_volumes(stack)) - state.volume_names
-    return tuple(volume for volume in volumes if volume.name in names)
+    own = state.stack_id
+    return tuple(one for one in volumes if one.name in names and (own is None or one.stack_id != own))

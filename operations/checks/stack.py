@@ -9,13 +9,15 @@ import tomllib
 from collections.abc import Collection
 from pathlib import Path
 
+import catalogue
 from operations.checks import leftovers, telemetry
+from operations.checks.drift import Condition, Difference, differences
 from operations.checks.network import run
 from operations.checks.result import Check, broken, from_error, note, ok, unknown
 from operations.checks.settings import settings_check
 from operations.console.errors import OperationError
 from operations.engine.protocol import Container, Engine, Volume, troubled
-from operations.stack import decryption
+from operations.stack import decryption, orphans
 from operations.stack.backend import Lock
 from operations.stack.state import StackState
 from operations.stack.target import Target
@@ -85,6 +87,17 @@ def lock_check(locks: Collection[Lock]) -> Check:
     return ok("lock", "none")
 
 
+def process_check(target: Target) -> Check:
+    """Report what updates that were killed have left running."""
+    found = orphans.orphans(target.checkout.project, target.environment)
+    if found:
+        ids = ", ".join(str(process.pid) for process in found)
+        return note(
+            "processes", f"left by an update that was killed: {ids}", f"`make up STACK={target.stack}` ends them"
+        )
+    return ok("processes", "none is left over")
+
+
 def state_check(state: StackState) -> Check:
     """Report whether the last update was completed."""
     if state.pending:
@@ -111,21 +124,53 @@ def image_check(state: StackState, engine: Engine) -> Check:
     return ok("images", f"{len(state.images)} built")
 
 
-def service_check(engine: Engine, containers: Collection[Container], stack: str) -> Check:
-    """Report whether the containers of the stack are healthy."""
-    if not containers:
+def service_check(
+    engine: Engine, containers: Collection[Container], stack: str, differing: Collection[Difference] = ()
+) -> Check:
+    """Report whether all that should run does, in its networks, and is healthy."""
+    if not containers and not differing:
         return ok("services", "not up")
     found = troubled(engine, containers)
-    if found:
-        words = "; ".join(f"{container.name}: {reason}" for container, reason in found)
+    seen = {container.id for container, _ in found}
+    others = [
+        one
+        for one in differing
+        if one.needed and one.kind != "volume" and one.id not in seen and one.condition is not Condition.STARTING
+    ]
+    if found or others:
+        words = [f"{container.name}: {reason}" for container, reason in found]
+        words += [str(one) if one.kind == "network" else f"{one.name}: {one.words}" for one in others]
         logs = (f"`docker logs {container.name}`" for container, _ in found)
-        return broken("services", words, *logs, f"`make up STACK={stack}` replaces what failed to start")
+        return broken(
+            "services",
+            "; ".join(words),
+            *logs,
+            f"`make up STACK={stack}` brings back what is gone or stopped, and replaces what failed to start",
+        )
+    gone = [one.name for one in differing if not one.needed]
+    if gone:
+        return note(
+            "services",
+            f"removed since they were needed last, for instance by `docker container prune`: {', '.join(gone)}",
+            f"`make up STACK={stack}` creates them again",
+        )
     running = sum(container.state == "running" for container in containers)
     return ok("services", f"{running} running")
 
 
 def volume_check(stack: str, state: StackState, volumes: Collection[Volume]) -> Check:
-    """Report whether volumes with the names of this stack's data belong to another stack or state."""
+    """Report whether the stack's volumes exist, and whether those with the names of its data are its own."""
+    present = {volume.name for volume in volumes}
+    gone = [one for one in state.volumes if one.id not in present]
+    if gone:
+        names = ", ".join(one.name for one in gone)
+        again = f"`make up STACK={stack}` creates them again"
+        if any(one.service == catalogue.DATA_SERVICE for one in gone):
+            restore = "restore the data from a backup, if there is one"
+            return broken(
+                "volumes", f"gone from the engine, with the data in them: {names}", restore, f"{again}, empty"
+            )
+        return broken("volumes", f"gone from the engine: {names}", again)
     foreign = leftovers.unknown_data(stack, state, volumes)
     if foreign:
         names = ", ".join(volume.name for volume in foreign)
@@ -142,12 +187,14 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
     """Run all checks about Pulumi and the stack."""
     of_target = (pulumi_check, plugin_check, backend_check, passphrase_check, settings_check)
     checks = [check(target) for check in of_target]
+    # Before the state is read, because an update may run; `leftovers` says why.
+    found = leftovers.labelled(engine, target.stack) if engine else leftovers.Leftovers()
     try:
         state = target.state()
     except OperationError as error:
         return (*checks, from_error("state", error))
     locks = target.backend.locks(target.checkout.project, target.stack) if target.backend else ()
-    checks.append(lock_check(locks))
+    checks += [lock_check(locks), process_check(target)]
     if not any(not lock.is_stale for lock in locks):
         # While an update runs, what it is creating is not left over from another one.
         checks.append(state_check(state))
@@ -156,11 +203,12 @@ def stack_checks(target: Target, engine: Engine | None) -> tuple[Check, ...]:
     with contextlib.suppress(OperationError):
         # Log lines may hold them; a wrong passphrase is a finding of its own.
         target.hide_secrets()
-    containers = engine.containers(target.stack)
+    containers, volumes = found.containers, engine.volumes()
+    differing = differences(state, found, [volume.name for volume in volumes])
     return (
         *checks,
         image_check(state, engine),
-        service_check(engine, containers, target.stack),
+        service_check(engine, containers, target.stack, differing),
         telemetry.check(state.outputs, engine, containers, stack=target.stack),
-        volume_check(target.stack, state, engine.volumes()),
+        volume_check(target.stack, state, volumes),
     )

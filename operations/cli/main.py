@@ -34,6 +34,15 @@ def _fail(error: Exception) -> None:
     sys.exit(1)
 
 
+def _of_engine(error: Exception) -> OperationError:
+    """Return the error for an engine that failed, or has ended, while a verb was working."""
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return OperationError(
+        f"the Docker engine failed, or no longer answers: {reason[0][:300]}",
+        fix=["`make doctor` says whether it runs", "then the same command again: it continues where it stopped"],
+    )
+
+
 def main() -> None:
     """Run a verb. Errors that the user can act on are reported without a traceback."""
     terminal.replace_unencodable()
@@ -50,5 +59,7 @@ def main() -> None:
         # By name, because importing these classes at the start would cost every verb.
         if type(error).__name__ in {"SettingsError", "StepFailedError"}:
             _fail(error)
+        if type(error).__module__.partition(".")[0] in {"docker", "requests", "urllib3"}:
+            _fail(_of_engine(error))
         terminal.say_error(traceback.format_exc())
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from operations.console import terminal
@@ -10,16 +11,22 @@ _FAILED = " ERROR: "
 """How BuildKit marks the step that failed, in its plain output."""
 
 
-def report_failed(folder: Path, *, since: float, lines: int) -> int:
-    """Show the end of each build log below `folder` that says that a step failed; return their number.
+def sizes(folder: Path) -> Mapping[Path, int]:
+    """Return the bytes of each build log below a folder, for `report_failed`."""
+    return {log: log.stat().st_size for log in folder.glob("*.log")}
 
-    `since` is in seconds since the epoch: older logs belong to an earlier run.
+
+def report_failed(folder: Path, *, before: Mapping[Path, int], lines: int) -> int:
+    """Show the end of each build log below `folder` by which a step failed in this run; return their number.
+
+    `before` are the `sizes` at the beginning of the run: the provider appends, so what is older says nothing.
     """
     found = 0
     for log in sorted(folder.glob("*.log")):
-        if log.stat().st_mtime < since:
-            continue
-        text = log.read_text(encoding="utf-8", errors="replace")
+        content = log.read_bytes()
+        old = before.get(log, 0)
+        # A log that is shorter now was written anew.
+        text = content[old if old <= len(content) else 0 :].decode(errors="replace")
         if _FAILED not in text:
             continue
         found += 1

@@ -6,13 +6,17 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from operations.checks import machine
-from operations.checks.leftovers import unknown_containers
+from operations.checks.drift import Difference, differences
+from operations.checks.leftovers import Leftovers, divide, labelled
 from operations.checks.result import Check, CheckState
 from operations.checks.stack import missing_images
 from operations.console import terminal
 from operations.console.errors import OperationError
+from operations.deploy.bring_back import bring_back, confirm_lost_data, plan
 from operations.engine.protocol import Engine
+from operations.stack import orphans
 from operations.stack.backend import Lock
+from operations.stack.pulumi_cli import PulumiCli
 from operations.stack.state import StackState
 from operations.stack.target import Target
 
@@ -62,53 +66,99 @@ def clear_stale_locks(locks: Collection[Lock], cancel: Callable[[], object]) -> 
         cancel()
 
 
-def clear_leftovers(target: Target, state: StackState, engine: Engine) -> None:
-    """Remove containers that interrupted updates left; they hold no data.
+def refuse_foreign(target: Target, foreign: Leftovers) -> None:
+    """Refuse to deploy next to what another state manages under this stack's name.
 
     Raises:
-        OperationError: when containers of this stack run that another state manages.
+        OperationError: with all of it by name.
     """
-    unknown = unknown_containers(state, engine.containers(target.stack))
-    if unknown.foreign:
-        names = ", ".join(one.name for one in unknown.foreign)
-        raise OperationError(
-            f"containers of this stack run that its state does not know: {names}",
-            where=f"stack {target.stack}, backend {target.environment.get('PULUMI_BACKEND_URL', 'as logged in')}",
-            fix=[
-                "use the state that created them: set PULUMI_BACKEND_URL (and its passphrase) as it was then",
-                f"or, if that state is lost, remove them: `make down STACK={target.stack} LEFTOVERS=1`",
-                "or use another stack name and other ports",
-            ],
-        )
-    for container in unknown.left:
+    if foreign.is_empty:
+        return
+    volumes = " ".join(volume.name for volume in foreign.data)
+    raise OperationError(
+        f"another state manages a stack of this name on the engine, or that state is lost: {foreign}. "
+        "Nothing was changed",
+        where=f"stack {target.stack}, backend {target.environment.get('PULUMI_BACKEND_URL', 'as logged in')}",
+        fix=[
+            "use the state that created them: set PULUMI_BACKEND_URL (and its passphrase) as it was then",
+            "or use another stack name and other ports",
+            f"or, if that state is lost, remove them: `make down STACK={target.stack} LEFTOVERS=1`",
+            *(
+                [f"or, if no container uses the data and you do not need it: `docker volume rm {volumes}`"]
+                * bool(volumes)
+            ),
+        ],
+    )
+
+
+def _refresh(pulumi: PulumiCli, *options: str) -> None:
+    pulumi.stream("refresh", "--yes", "--skip-preview", *options)
+
+
+def clear_leftovers(pulumi: PulumiCli, left: Leftovers, engine: Engine) -> None:
+    """Forget what an interrupted update was creating, and remove what it left; that holds no data.
+
+    Raises:
+        OperationError: when another update runs: Pulumi could not lock the state, and nothing was removed.
+    """
+    terminal.say("an update was interrupted: comparing its state with the engine")
+    _refresh(pulumi, "--clear-pending-creates")
+    for container in left.containers:
         terminal.say(f"removing {container.name}, left by an update that was interrupted")
         engine.remove_container(container.id)
+    for network in left.networks:
+        terminal.say(f"removing network {network.name}, left by an update that was interrupted")
+        engine.remove_network(network.id)
 
 
-def prepare_stack(target: Target, engine: Engine) -> None:
-    """Prepare stack and engine for `pulumi up`: create the stack, or reconcile its state after an interruption.
+def end_orphans(target: Target) -> None:
+    """End plugins of updates that were killed: they may still be creating what they were asked for."""
+    for name in orphans.end(orphans.orphans(target.checkout.project, target.environment)):
+        terminal.say(f"ending {name}, left by an update that was killed")
+
+
+def prepare_stack(target: Target, engine: Engine, *, yes: bool = False) -> tuple[str, ...]:
+    """Prepare stack and engine for `pulumi up`, and return the URNs of what that must replace.
+
+    Creates the stack, or reconciles its state after an interruption, or brings back what is gone or stopped.
 
     Raises:
         OperationError: when something is in the way that the user has to decide on.
     """
     pulumi = target.pulumi()
+    end_orphans(target)
+    # Before the state is read; `leftovers` says why.
+    found = labelled(engine, target.stack)
     if not target.exists():
-        clear_leftovers(target, StackState({}), engine)
+        refuse_foreign(target, divide(StackState({}), found).foreign)
         terminal.say(f"creating stack {target.stack}")
         pulumi.answer("stack", "init")
-        return
+        return ()
     if target.backend:
         locks = target.backend.locks(target.checkout.project, target.stack)
         clear_stale_locks(locks, lambda: pulumi.answer("cancel", "--yes"))
     state = target.state()
-    clear_leftovers(target, state, engine)
-    if state.pending:
-        terminal.say("an update was interrupted: comparing its state with the engine")
-        pulumi.stream("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
-        return
-    missing = missing_images(state, engine)
-    if missing:
-        names = ", ".join(urn.rpartition("::")[2] for urn in missing)
+    divided = divide(state, found)
+    refuse_foreign(target, divided.foreign)
+    if state.pending or divided.left.containers or divided.left.networks:
+        clear_leftovers(pulumi, divided.left, engine)
+        state, found = target.state(), labelled(engine, target.stack)
+    differing = differences(state, found, [volume.name for volume in engine.volumes()])
+    confirm_lost_data(differing, protected=target.is_protected, yes=yes)
+    doing = plan(state, differing)
+    _forget(pulumi, differing, doing.refresh, missing_images(state, engine))
+    return bring_back(doing, engine)
+
+
+def _forget(
+    pulumi: PulumiCli, differing: Collection[Difference], gone: Collection[str], images: Collection[str]
+) -> None:
+    """Let Pulumi see that these no longer exist (URNs), so that the update creates them again."""
+    if images:
+        names = ", ".join(urn.rpartition("::")[2] for urn in images)
         terminal.say(f"images are gone from the engine and will be built again: {names}")
-        targets = [part for urn in missing for part in ("--target", urn)]
-        pulumi.stream("refresh", "--yes", "--skip-preview", *targets)
+    if gone:
+        names = ", ".join(f"{one.kind} {one.name}" for one in differing if one.urn in gone)
+        terminal.say(f"gone from the engine, and will be created again: {names}")
+    if images or gone:
+        _refresh(pulumi, *(part for urn in (*images, *gone) for part in ("--target", urn)))

@@ -16,7 +16,7 @@ import httpx
 import otel
 from operations.console import terminal
 from operations.console.errors import OperationError
-from operations.console.redaction import hide, redacted
+from operations.console.redaction import redacted
 from operations.engine.protocol import Engine
 from operations.stack.target import Target
 from operations.telemetry import clickhouse as clickhouse_http
@@ -132,8 +132,7 @@ def otlp_port(target: Target, engine: Engine, outputs: Mapping[str, Any]) -> Otl
     """Return where a deployed stack receives signals."""
     token = ca_bundle = None
     if "otlpToken" in outputs:
-        token = target.pulumi().answer("stack", "output", "otlpToken", "--show-secrets").strip()
-        hide([token])
+        token = target.secret_output(target.state(), "otlpToken")
     if volume := outputs.get("otlpCertificatesVolume"):
         ca_bundle = "\n".join(lines(volume_file(target, engine, str(volume), "ca.pem").tail(200)))
     return OtlpPort(endpoint=str(outputs["otlpHttpEndpoint"]).rstrip("/"), token=token, ca_bundle=ca_bundle)

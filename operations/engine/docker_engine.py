@@ -44,12 +44,14 @@ def parse_container(raw: Mapping[str, Any]) -> Container:
         health=found[1].removeprefix("health: ") if found else None,
         status=raw.get("Status") or "",
         stack=attached.get(catalogue.STACK_LABEL),
+        stack_id=attached.get(catalogue.STACK_ID_LABEL),
         service=attached.get(catalogue.SERVICE_LABEL),
         published=tuple(
             Published(address=port.get("IP", ""), port=port["PublicPort"], internal=port["PrivatePort"])
             for port in raw.get("Ports") or []
             if port.get("PublicPort") and port.get("Type", "tcp") == "tcp"
         ),
+        networks=tuple(sorted((raw.get("NetworkSettings") or {}).get("Networks") or {})),
         labels=tuple(sorted(attached.items())),
     )
 
@@ -183,10 +185,18 @@ class DockerEngine:
 
     def networks(self, stack: str | None = None) -> tuple[Network, ...]:
         """See `Engine`."""
-        return tuple(
-            Network(id=raw["Id"], name=raw["Name"], stack=(raw.get("Labels") or {}).get(catalogue.STACK_LABEL))
-            for raw in self._api.networks(filters=_filters(stack))
-        )
+        found = []
+        for raw in self._api.networks(filters=_filters(stack)):
+            attached = raw.get("Labels") or {}
+            found.append(
+                Network(
+                    id=raw["Id"],
+                    name=raw["Name"],
+                    stack=attached.get(catalogue.STACK_LABEL),
+                    stack_id=attached.get(catalogue.STACK_ID_LABEL),
+                )
+            )
+        return tuple(found)
 
     def images(self) -> tuple[Image, ...]:
         """See `Engine`."""
@@ -201,6 +211,25 @@ class DockerEngine:
     def build_records(self) -> tuple[BuildRecord, ...]:
         """See `Engine`."""
         return tuple(parse_build_record(raw) for raw in self._api.df().get("BuildCache") or [])
+
+    def start(self, container: str) -> str | None:
+        """See `Engine`."""
+        try:
+            if self._api.inspect_container(container)["State"]["Paused"]:
+                self._api.unpause(container)
+            else:
+                self._api.start(container)
+        except docker.errors.APIError as error:
+            return str(error.explanation or error)
+        return None
+
+    def restart(self, container: str) -> str | None:
+        """See `Engine`."""
+        try:
+            self._api.restart(container, timeout=TIMEOUT_SECONDS)
+        except docker.errors.APIError as error:
+            return str(error.explanation or error)
+        return None
 
     def remove_container(self, container: str) -> None:
         """See `Engine`."""

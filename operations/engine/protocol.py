@@ -36,8 +36,12 @@ class Container:
     status: str
     """The engine's own description, with times: `Up 2 minutes (healthy)`."""
     stack: str | None = None
+    stack_id: str | None = None
+    """Of which state's stack it is; see `operations.checks.leftovers`."""
     service: str | None = None
     published: tuple[Published, ...] = ()
+    networks: tuple[str, ...] = ()
+    """Names of the networks that it is in."""
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -77,6 +81,7 @@ class Network:
     id: str
     name: str
     stack: str | None
+    stack_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,6 +184,14 @@ class Engine(Protocol):
 
     def build_records(self) -> tuple[BuildRecord, ...]:
         """Return the records of the build cache."""
+        ...
+
+    def start(self, container: str) -> str | None:
+        """Start a container, or unpause it; return why the engine cannot, None when it did."""
+        ...
+
+    def restart(self, container: str) -> str | None:
+        """Stop a container within a minute, and start it; return why the engine cannot, None when it did."""
         ...
 
     def remove_container(self, container: str) -> None:

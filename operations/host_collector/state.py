@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,14 +67,23 @@ class State:
     def secret_files(self, files: Mapping[str, str]) -> Iterator[None]:
         """Keep files (name → content) with secrets while the block runs, readable for their owner only."""
         # A run that was killed leaves its files behind.
-        shutil.rmtree(self.secrets, ignore_errors=True)
+        self._remove_secrets()
         try:
             locations.private_folder(self.secrets)
             for name, content in files.items():
                 _write(self.secrets / name, content)
             yield
         finally:
-            shutil.rmtree(self.secrets, ignore_errors=True)
+            self._remove_secrets()
+
+    def _remove_secrets(self) -> None:
+        """Remove the files, which are in no folders of their own, and their folder; of a link, the link alone."""
+        if self.secrets.is_symlink():
+            self.secrets.unlink()
+        if self.secrets.is_dir():
+            for file in self.secrets.iterdir():
+                file.unlink()
+            self.secrets.rmdir()
 
     def write_configuration(self, text: str) -> None:
         """Write the configuration."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -95,6 +96,33 @@ class Target:
         found = self.pulumi().answer("config", "get", full_key).removesuffix("\n")
         hide([found])
         return found
+
+    def secret_output(self, state: StackState, key: str) -> str:
+        """Return the value of an output that is a secret; it is hidden from output from here on.
+
+        Raises:
+            OperationError: when it cannot be decrypted.
+        """
+        found = self._opened(state, key)
+        if found is None:
+            found = self.pulumi().answer("stack", "output", key, "--show-secrets").removesuffix("\n")
+        hide([found])
+        return found
+
+    def _opened(self, state: StackState, key: str) -> str | None:
+        """Return an output decrypted here, for which Pulumi takes a second; None where that is not possible."""
+        sealed = state.sealed_output(key)
+        if sealed is None:
+            return None
+        found = self._decrypted(sealed)
+        if found is None:
+            # The stack file has no salt (a fresh clone), or another one.
+            try:
+                phrase, salt = decryption.configured(self.environment), state.encryption_salt
+                found = decryption.Decrypter(phrase, salt).decrypt(sealed) if phrase and salt else None
+            except (OperationError, decryption.WrongPassphraseError, ValueError):
+                return None
+        return str(json.loads(found)) if found else None
 
     @cached_property
     def _usable_decrypter(self) -> decryption.Decrypter | None:

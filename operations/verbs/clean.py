@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,22 +11,10 @@ import catalogue
 from operations.console import terminal
 from operations.engine.protocol import BuildRecord, Container, Engine, Image
 from toolchain import locations
+from toolchain.cache_folder import Cleared, clear
 
 _RUN = re.compile(r"\s*RUN\s+((?:--\S+\s+)*)(.*)", re.IGNORECASE)
 _TELLING_LENGTH = 60
-_IN_CHECKOUT = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "build")
-
-
-def folder_size(path: Path) -> int:
-    """Return the bytes below a folder."""
-    total = 0
-    for folder, _, files in os.walk(path):
-        for name in files:
-            try:
-                total += (Path(folder) / name).lstat().st_size
-            except OSError:
-                continue
-    return total
 
 
 def unused_images(images: Collection[Image], containers: Collection[Container]) -> tuple[Image, ...]:
@@ -90,21 +76,30 @@ class Freed:
     size: int
 
 
-def clean_folders(folders: Sequence[Path]) -> tuple[Freed, ...]:
-    """Remove folders whose content is recreated when it is needed."""
-    freed = []
-    for folder in folders:
-        if folder.is_dir():
-            freed.append(Freed(what=str(folder), size=folder_size(folder)))
-            _make_writable(folder)
-            shutil.rmtree(folder)
-    return tuple(freed)
+def _tagged(entry: Path) -> bool:
+    """Whether the folder that holds the entry is marked as a cache, as mypy, ruff and pytest mark theirs."""
+    return (entry.parent / "CACHEDIR.TAG").is_file()
 
 
-def _make_writable(folder: Path) -> None:
-    # Go keeps its module cache read-only, folders included, and then nothing can be removed from them.
-    for path, _, _ in os.walk(folder):
-        Path(path).chmod(0o700)
+_IN_CHECKOUT: Mapping[str, Callable[[Path], bool]] = {
+    ".mypy_cache": _tagged,
+    ".ruff_cache": _tagged,
+    ".pytest_cache": _tagged,
+    ".hypothesis": lambda entry: entry.name in {"constants", "examples", "patches", "tmp", "unicode_data"},
+    "build": lambda entry: entry.name == "ca.pem" or entry.suffix == ".log",
+}
+"""Folders of the checkout, and what in them may be removed."""
+
+
+def _bytecode(checkout: Path) -> Iterator[Path]:
+    return (folder for folder in checkout.rglob("__pycache__") if ".venv" not in folder.parts)
+
+
+def clean_checkout(checkout: Path) -> Cleared:
+    """Remove caches of the tools that people run in a checkout; what is not theirs stays."""
+    found = [clear(checkout / name, is_ours) for name, is_ours in _IN_CHECKOUT.items()]
+    found += [clear(folder, lambda entry: entry.suffix == ".pyc") for folder in _bytecode(checkout)]
+    return Cleared(size=sum(one.size for one in found), kept=tuple(path for one in found for path in one.kept))
 
 
 def clean_engine(engine: Engine) -> tuple[Freed, ...]:
@@ -122,17 +117,17 @@ def clean_engine(engine: Engine) -> tuple[Freed, ...]:
 
 def clean(engine: Engine | None) -> None:
     """Remove caches and show how large they were."""
-    caches = [locations.ROOT / name for name in _IN_CHECKOUT]
-    caches += [path for path in locations.ROOT.rglob("__pycache__") if ".venv" not in path.parts]
-    freed = clean_folders([locations.cache_home()])
-    small = clean_folders(caches)
-    if small:
-        freed += (Freed(what="caches in the checkout", size=sum(one.size for one in small)),)
+    folder = locations.cache_home()
+    cleared = {str(folder): clear(folder), "caches in the checkout": clean_checkout(locations.ROOT)}
+    freed = tuple(Freed(what=what, size=one.size) for what, one in cleared.items() if one.size)
     if engine:
         freed += clean_engine(engine)
     else:
         terminal.say("no Docker engine answers: its images and build cache were not removed")
     terminal.table("removed", ("what", "size"), [(one.what, terminal.size(one.size)) for one in freed])
+    for one in cleared.values():
+        for path in one.kept:
+            terminal.say(f"kept, because this project did not make it: {path}")
     terminal.say("data volumes and the state of stacks were not touched; `make down` removes a stack")
     if engine and any(container.stack for container in engine.containers()):
         terminal.say(f"images of stacks that are up were kept ({catalogue.IMAGE_PREFIX}…)")

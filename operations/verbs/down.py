@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import catalogue
-from operations.checks.leftovers import Leftovers, labelled
+from operations.checks.leftovers import Leftovers, divide, labelled
 from operations.console import terminal
 from operations.console.errors import OperationError
 from operations.console.run_log import run_log
@@ -72,40 +74,43 @@ def down(target: Target, *, yes: bool, leftovers: bool) -> None:
     engine = target.engine()
     refuse_protected(target)
     exists = target.exists()
-    state_is_empty = target.state().is_empty
     before = labelled(engine, stack)
+    # After the engine was listed; `leftovers` says why.
+    state = target.state()
+    divided = divide(state, before)
     if not exists and before.is_empty:
         terminal.say(f"stack {stack} does not exist; nothing to do")
         return
     if exists:
-        if not state_is_empty:
+        if not state.is_empty:
             terminal.confirm(f"Destroy stack {stack} with all its data?", yes=yes)
-        remove_readers(engine, stack)
-        if not state_is_empty:
+            remove_readers(engine, stack)
             with run_log("destroy", stack) as log:
                 target.pulumi().stream(
                     *("destroy", "--yes", "--skip-preview", "--suppress-permalink=true"), omit=_ADVICE, log=log
                 )
         # An empty stack holds nothing but its history; its settings stay in the stack file.
         target.pulumi().answer("stack", "rm", "--yes", "--preserve-config")
-    # What is left of a stack that had resources is its own. Of any other it may be another state's.
-    _clean_up(target, engine, own=exists and not state_is_empty, yes=yes, leftovers=leftovers)
+    own = divided.known.keys | divided.left.keys
+    _clean_up(target, engine, own, yes=yes, leftovers=leftovers)
     terminal.say(f"stack {stack} is gone: no container, network or volume of it is left")
 
 
-def _clean_up(target: Target, engine: Engine, *, own: bool, yes: bool, leftovers: bool) -> None:
-    left = labelled(engine, target.stack)
-    if left.is_empty:
+def _clean_up(target: Target, engine: Engine, own: Collection[str], *, yes: bool, leftovers: bool) -> None:
+    """Remove what is left of `own` (keys), and with `leftovers` what is in no state that is known here."""
+    found = labelled(engine, target.stack)
+    if found.is_empty:
         return
     if leftovers:
-        terminal.confirm(f"Remove these resources, which are in no state, data included: {left}?", yes=yes)
+        terminal.confirm(f"Remove these resources, which are in no state, data included: {found}?", yes=yes)
         remove_readers(engine, target.stack)
-    if leftovers or own:
-        remove(engine, left, data=leftovers)
-        left = labelled(engine, target.stack)
-    if not left.is_empty:
+        remove(engine, found, data=True)
+    else:
+        remove(engine, found.among(own), data=False)
+    found = labelled(engine, target.stack)
+    if not found.is_empty:
         raise OperationError(
-            f"left on the engine with the stack's label: {left}",
+            f"left on the engine with the stack's label: {found}",
             where=f"stack {target.stack}",
             fix=[
                 "they are in no state that this backend knows: either another backend manages them "

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
+from operations.checks.drift import Difference, differences
+from operations.checks.leftovers import labelled
 from operations.checks.settings import require_valid
 from operations.console import terminal
 from operations.console.errors import OperationError
@@ -23,14 +27,15 @@ def _colour(pulumi: PulumiCli) -> tuple[str, ...]:
     return ("--color", "always" if with_colour(pulumi.environment) else "never")
 
 
-def deploy(target: Target, *, yes: bool) -> None:
-    """Run `pulumi up`; protected stacks show a preview first and ask.
+def deploy(target: Target, *, yes: bool, replace: Collection[str] = ()) -> None:
+    """Run `pulumi up`, and have it replace these URNs; protected stacks show a preview first and ask.
 
     Raises:
         OperationError: when it fails, or when a protected stack needs confirmation without a terminal.
     """
     pulumi = target.pulumi()
     common = ("up", *_colour(pulumi), "--suppress-outputs", "--suppress-permalink=true")
+    common += tuple(part for urn in replace for part in ("--replace", urn))
     if target.is_protected and not yes:
         if not terminal.is_interactive():
             raise OperationError(
@@ -45,21 +50,29 @@ def deploy(target: Target, *, yes: bool) -> None:
         pulumi.stream(*common, "--yes", *preview, log=log)
 
 
-def _explain_failure(target: Target, engine: Engine, *, since: float) -> None:
-    """Show builds that failed and containers that are not healthy, of the run that began at `since`.
+def _explain_failure(target: Target, engine: Engine, *, logs: Mapping[Path, int]) -> None:
+    """Show builds that failed since the build logs had these sizes, and containers that are not healthy.
 
-    Must not fail itself: the update's own error is what counts.
+    Does not fail itself, whatever happens: the update's own error is what counts.
     """
-    builds = build_logs.report_failed(target.checkout.root / "build", since=since, lines=readiness.LOG_LINES)
     try:
+        builds = build_logs.report_failed(_build_folder(target), before=logs, lines=readiness.LOG_LINES)
         target.pulumi().state(show_secrets=True)
-    except OperationError:
+    except Exception:
         # Then generated passwords are not known, and cannot be redacted in logs.
         terminal.say("(the state cannot be read, so container logs are not shown: they could hold secrets)")
         return
-    containers = readiness.report_trouble(engine, target.stack)
+    try:
+        containers = readiness.report_trouble(engine, target.stack)
+    except Exception as error:
+        terminal.say(f"(the engine no longer answers, so containers are not shown: {type(error).__name__})")
+        return
     if not builds and not containers:
         terminal.say("all containers of the stack are healthy: the cause is in the messages above")
+
+
+def _build_folder(target: Target) -> Path:
+    return target.checkout.root / "build"
 
 
 def up(stack: str, *, yes: bool) -> None:
@@ -80,20 +93,41 @@ def up(stack: str, *, yes: bool) -> None:
         target = make_target(stack)
     engine = target.engine()
     # An engine that was just installed holds no port yet; one that ran has been checked above.
-    preflight.prepare_stack(target, engine)
-    deployed = time.time()
+    replace = preflight.prepare_stack(target, engine, yes=yes)
+    logs = build_logs.sizes(_build_folder(target))
     try:
-        deploy(target, yes=yes)
-        outputs = target.state().outputs
-        if outputs.get("healthUrl"):
-            seconds = float(target.settings.start_timeout_seconds)
-            readiness.wait_until_answering(str(outputs["healthUrl"]), seconds=seconds)
-            telemetry_probe.probe(target, engine, outputs)
-    except OperationError:
-        _explain_failure(target, engine, since=deployed)
+        deploy(target, yes=yes, replace=replace)
+        verify(target, engine)
+    except Exception:
+        _explain_failure(target, engine, logs=logs)
         raise
     show_endpoints(target)
     terminal.say(f"stack {target.stack} is up after {time.monotonic() - started:.0f} s")
+
+
+def verify(target: Target, engine: Engine) -> None:
+    """Wait until the stack works: all services are healthy, the API reads the database, telemetry arrives.
+
+    Raises:
+        OperationError: when it does not.
+    """
+    state = target.state()
+    seconds = float(target.settings.start_timeout_seconds)
+
+    def look() -> Collection[Difference]:
+        volumes = [volume.name for volume in engine.volumes()]
+        return differences(state, labelled(engine, target.stack), volumes)
+
+    readiness.wait_until_well(look, seconds=seconds)
+    if api := state.outputs.get("apiUrl"):
+        password = target.secret_output(state, "serverPassword")
+        # Through the edge; upstream's health endpoint answers 200 with the database down.
+        readiness.wait_until_answering(
+            f"{str(api).rstrip('/')}/v1/agents/?limit=1",
+            seconds=seconds,
+            ask=lambda url: readiness.answer(url, password),
+        )
+        telemetry_probe.probe(target, engine, state.outputs)
 
 
 def needless_parts(settings: Settings) -> tuple[Part, ...]:

@@ -87,10 +87,7 @@ class EngineRuntime:
         former_parents: Sequence[pulumi.Input[str]] = (),
     ) -> Volume:
         """See `runtime.Runtime.data_volume`."""
-        labels: dict[str, pulumi.Input[str]] = {
-            **self._labels(catalogue.DATA_SERVICE),
-            catalogue.STACK_ID_LABEL: self._args.stack_id,
-        }
+        labels = self._labels(catalogue.DATA_SERVICE)
         volume = docker.Volume(
             name,
             name=name,
@@ -204,8 +201,12 @@ class EngineRuntime:
         )
         return RunningService(name=container.name, resource=container)
 
-    def _labels(self, service: str) -> dict[str, str]:
-        return {catalogue.SERVICE_LABEL: service, catalogue.STACK_LABEL: self._args.stack}
+    def _labels(self, service: str) -> dict[str, pulumi.Input[str]]:
+        return {
+            catalogue.SERVICE_LABEL: service,
+            catalogue.STACK_LABEL: self._args.stack,
+            catalogue.STACK_ID_LABEL: self._args.stack_id,
+        }
 
 
 def _health(check: HealthCheck) -> docker.ContainerHealthcheckArgs:

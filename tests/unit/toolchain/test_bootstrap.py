@@ -190,3 +190,46 @@ def test_the_environment_of_a_failed_run_is_created_again(clone: Path) -> None:
     assert "uv cannot be installed" in first.stderr
     assert (clone / ".venv" / ".making").exists()
     assert "creating it again" in bootstrap(clone, LETTA_PYTHON="no-such-python").stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "removed"),
+    [
+        ((), True),
+        (("pyvenv.cfg", "bin/python"), True),
+        ((".making",), True),
+        ((".made-for", "bin/python"), True),
+        (("notes.txt",), False),
+        (("bin/my-tool", ".bashrc"), False),
+    ],
+    ids=["empty", "an environment", "begun", "finished", "a file", "tools"],
+)
+def test_only_a_python_environment_is_removed(clone: Path, files: tuple[str, ...], removed: bool) -> None:
+    (clone / ".venv").mkdir()
+    for name in files:
+        path = clone / ".venv" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    done = bootstrap(clone, "--remove")
+    assert (clone / ".venv").exists() is not removed
+    assert done.returncode == (0 if removed else 1)
+    assert ("is not a Python environment" in done.stderr) is not removed
+
+
+def test_of_a_linked_environment_only_the_link_is_removed(clone: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "pyvenv.cfg").touch()
+    (clone / ".venv").symlink_to(elsewhere)
+    assert bootstrap(clone, "--remove").returncode == 0
+    assert not (clone / ".venv").is_symlink()
+    assert (elsewhere / "pyvenv.cfg").exists()
+
+
+def test_an_environment_is_not_made_in_place_of_something_else(clone: Path) -> None:
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / "notes.txt").touch()
+    done = bootstrap(clone)
+    assert done.returncode == 1
+    assert "is left as it is" in done.stderr
+    assert (clone / ".venv" / "notes.txt").exists()

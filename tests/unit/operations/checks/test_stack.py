@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from operations.checks import machine, stack
+from operations.checks.drift import Difference, differences
+from operations.checks.leftovers import Leftovers
 from operations.checks.result import Check, CheckState
-from operations.engine.protocol import Image, Volume
+from operations.engine.protocol import Container, Image, Network, Volume
 from operations.stack.backend import Lock
 from operations.stack.checkout import Checkout
-from operations.stack.state import IMAGE, StackState
+from operations.stack.state import CONTAINER, IMAGE, NETWORK, VOLUME, StackState
 from operations.stack.target import Target
-from testbed.fake_engine import FakeEngine, container
+from testbed.fake_engine import FakeEngine, container, inspection
+from testbed.fake_target import resource, service_resource, state_of
 
 pytestmark = pytest.mark.unit
 
@@ -67,6 +71,55 @@ def test_unhealthy_services_are_broken_and_point_to_their_logs() -> None:
     check = stack.service_check(FakeEngine(), [container("a"), container("b", health="unhealthy")], "dev")
     assert check.state is CheckState.BROKEN
     assert "`docker logs b`" in check.fix
+
+
+def _differing(*there: Container) -> tuple[Difference, ...]:
+    job = resource(CONTAINER, "job", id="id-job", inputs={"restart": "no"})
+    state = state_of(service_resource("redis", networks=("net",)), job, resource(NETWORK, "net", id="n"))
+    networks = (Network(id="n", name="net", stack="dev"),)
+    return differences(state, Leftovers(containers=there, networks=networks), ())
+
+
+REDIS, JOB = container("redis", networks=("net",)), container("job", state="exited", health=None)
+FOUND: dict[str, tuple[tuple[Container, ...], CheckState, str]] = {
+    "well": ((REDIS, JOB), CheckState.OK, "1 running"),
+    "starting": ((replace(REDIS, health="starting"), JOB), CheckState.OK, "1 running"),
+    "docker rm -f": ((JOB,), CheckState.BROKEN, "redis: missing"),
+    "docker stop": ((replace(REDIS, state="exited"), JOB), CheckState.BROKEN, "redis: exited with exit code 0"),
+    "docker pause": ((replace(REDIS, state="paused"), JOB), CheckState.BROKEN, "redis: paused"),
+    "unhealthy": ((replace(REDIS, health="unhealthy"), JOB), CheckState.BROKEN, "redis: unhealthy"),
+    "disconnected": ((replace(REDIS, networks=()), JOB), CheckState.BROKEN, "redis: disconnected (not in net)"),
+    "everything gone": ((), CheckState.BROKEN, "redis: missing"),
+    "job pruned": ((REDIS,), CheckState.NOTE, "docker container prune`: job"),
+}
+
+
+@pytest.mark.parametrize(("there", "verdict", "words"), FOUND.values(), ids=list(FOUND))
+def test_what_should_run_and_does_not_is_broken(
+    there: tuple[Container, ...], verdict: CheckState, words: str
+) -> None:
+    engine = FakeEngine(all_containers=list(there), inspections={"id-job": inspection(is_job=True)})
+    check = stack.service_check(engine, there, "dev", _differing(*there))
+    assert check.state is verdict
+    assert words in check.detail
+    assert check.detail.count("redis:") == (1 if verdict is CheckState.BROKEN else 0), "said once"
+    assert any("`make up STACK=dev`" in step for step in check.fix) is (verdict is not CheckState.OK)
+
+
+def test_a_network_that_is_gone_is_broken() -> None:
+    gone = differences(state_of(resource(NETWORK, "net", id="n")), Leftovers(), ())
+    check = stack.service_check(FakeEngine(), [REDIS], "dev", gone)
+    assert (check.state, check.detail) == (CheckState.BROKEN, "network net: missing")
+
+
+@pytest.mark.parametrize(("service", "words"), [("data", "with the data in them"), ("scratch", "engine: v")])
+def test_a_volume_that_is_gone_is_broken_and_lost_data_is_called_so(service: str, words: str) -> None:
+    labels = [{"label": "letta-platform.service", "value": service}]
+    state = state_of(resource(VOLUME, "v", outputs={"name": "v"}, inputs={"labels": labels}))
+    check = stack.volume_check("dev", state, [])
+    assert check.state is CheckState.BROKEN
+    assert words in check.detail
+    assert any("backup" in step for step in check.fix) is (service == "data")
 
 
 def test_data_volumes_that_no_state_knows_are_broken_and_never_removed_by_the_doctor() -> None:

@@ -9,9 +9,9 @@ import pytest
 from operations.checks import result
 from operations.console.errors import OperationError
 from operations.deploy import preflight
-from operations.engine.protocol import Image, Published
+from operations.engine.protocol import Image, Network, Published, Volume
 from operations.stack.backend import Lock
-from operations.stack.state import CONTAINER, IMAGE
+from operations.stack.state import CONTAINER, IMAGE, UUID, StackState
 from testbed.fake_engine import FakeEngine, container
 from testbed.fake_target import FakeTarget, resource, state_of
 
@@ -68,24 +68,95 @@ def test_a_stack_that_is_not_known_is_created(tmp_path: Path) -> None:
     assert target.cli.verbs == ["stack init"]
 
 
-def test_containers_that_an_interrupted_update_left_are_removed(tmp_path: Path) -> None:
-    engine = FakeEngine(
-        all_containers=[container("known"), container("creating"), container("dead", state="exited", health=None)]
+ID = resource(UUID, "letta-dev-id", outputs={"result": "mine"})
+
+
+def _interrupted() -> FakeEngine:
+    return FakeEngine(
+        all_containers=[
+            container("known"),
+            container("creating"),
+            container("dead", state="exited", health=None, stack_id="mine"),
+        ],
+        all_networks=[Network(id="n", name="net", stack="dev", stack_id="mine")],
+        all_volumes=[Volume(name="letta-dev-postgres-data", stack="dev", stack_id="mine", service="data")],
     )
-    state = state_of(resource(CONTAINER, "known", id="id-known"), pending=("creating",))
+
+
+def test_what_an_interrupted_update_left_is_removed_after_pulumi_could_lock_the_state(tmp_path: Path) -> None:
+    engine = _interrupted()
+    state = state_of(ID, resource(CONTAINER, "known", id="id-known"), pending=("creating",))
     target = FakeTarget(tmp_path, state=state, engine=engine)
+    names: list[str] = []
+    target.cli.on["refresh"] = lambda: names.extend(one.name for one in engine.all_containers)
     preflight.prepare_stack(target, engine)
+    assert names == ["known", "creating", "dead"], "not before"
     assert [one.name for one in engine.all_containers] == ["known"]
+    assert engine.all_networks == []
+    assert len(engine.all_volumes) == 1
     assert "--clear-pending-creates" in target.cli.asked[0]
 
 
-def test_running_containers_of_another_state_are_refused_and_left_alone(tmp_path: Path) -> None:
-    engine = FakeEngine(all_containers=[container("theirs")])
-    target = FakeTarget(tmp_path, engine=engine)
-    with pytest.raises(OperationError, match="its state does not know: theirs") as raised:
+@pytest.mark.parametrize("pending", [("creating",), ()])
+def test_while_another_update_holds_the_lock_nothing_is_removed(tmp_path: Path, pending: tuple[str, ...]) -> None:
+    """With a bucket or a service as backend only Pulumi sees the lock."""
+    engine = _interrupted()
+    # Listed before the state is read: what the other update creates meanwhile is in that state.
+    state = state_of(ID, resource(CONTAINER, "known", id="id-known"), resource(CONTAINER, "x", id="id-creating"))
+    if pending:
+        state = state_of(ID, resource(CONTAINER, "known", id="id-known"), pending=pending)
+    target = FakeTarget(tmp_path, state=state, engine=engine)
+
+    def locked() -> None:
+        raise OperationError("the stack is currently locked")
+
+    target.cli.on["refresh"] = locked
+    with pytest.raises(OperationError, match="currently locked"):
         preflight.prepare_stack(target, engine)
-    assert "LEFTOVERS=1" in str(raised.value)
-    assert len(engine.all_containers) == 1
+    assert len(engine.all_containers) == 3
+    assert len(engine.all_networks) == 1
+
+
+def test_the_engine_is_listed_before_the_state_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    def remember(owner: type, name: str) -> None:
+        real = getattr(owner, name)
+
+        def asked(*arguments: object) -> object:
+            order.append(name)
+            return real(*arguments)
+
+        monkeypatch.setattr(owner, name, asked)
+
+    for name in ("containers", "networks", "volumes"):
+        remember(FakeEngine, name)
+    remember(FakeTarget, "state")
+    target = FakeTarget(tmp_path, state=state_of(ID))
+    preflight.prepare_stack(target, target.fake_engine)
+    assert sorted(order[:3]) == ["containers", "networks", "volumes"]
+    assert order[3] == "state"
+
+
+@pytest.mark.parametrize("condition", ["created", "running", "paused", "exited", "dead"])
+@pytest.mark.parametrize("known", [None, state_of(), state_of(ID)], ids=["no stack", "empty stack", "deployed"])
+def test_what_another_state_manages_is_refused_and_left_alone_whatever_its_condition(
+    tmp_path: Path, known: StackState | None, condition: str
+) -> None:
+    """Another user, sudo, or another XDG_STATE_HOME runs `make up` for a stack of the same name."""
+    engine = FakeEngine(
+        all_containers=[container("theirs", state=condition, stack_id="other")],
+        all_networks=[Network(id="n", name="their-net", stack="dev", stack_id="other")],
+        all_volumes=[Volume(name="letta-dev-postgres-data", stack="dev", stack_id="other", service="data")],
+    )
+    target = FakeTarget(tmp_path, state=known, engine=engine)
+    with pytest.raises(OperationError, match="another state manages a stack of this name") as raised:
+        preflight.prepare_stack(target, engine)
+    words = str(raised.value)
+    assert "container theirs, network their-net, volume letta-dev-postgres-data" in words
+    assert "LEFTOVERS=1" in words
+    assert "docker volume rm letta-dev-postgres-data" in words
+    assert (len(engine.all_containers), len(engine.all_networks), len(engine.all_volumes)) == (1, 1, 1)
     assert target.cli.asked == []
 
 

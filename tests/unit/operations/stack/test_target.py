@@ -10,6 +10,7 @@ from operations.console.redaction import redacted
 from operations.stack import decryption
 from operations.stack.checkout import Checkout
 from operations.stack.pulumi_cli import PulumiCli
+from operations.stack.state import StackState
 from operations.stack.target import Target
 from testbed.stack_secrets import salted, seal
 
@@ -106,3 +107,29 @@ def test_a_secret_of_another_provider_is_asked_of_pulumi(tmp_path: Path, monkeyp
 def test_the_secrets_of_a_stack_file_are_hidden_from_output(tmp_path: Path) -> None:
     _target(tmp_path, _clickhouse(seal("right", "sk-12345"))).hide_secrets()
     assert redacted("the key is sk-12345") == "the key is [secret]"
+
+
+def _output(sealed: str, salt: str) -> StackState:
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": sealed}
+    stack = {"type": "pulumi:pulumi:Stack", "urn": "u", "outputs": {"serverPassword": secret}}
+    return StackState(
+        {"resources": [stack], "secrets_providers": {"type": "passphrase", "state": {"salt": salted(salt)}}}
+    )
+
+
+@pytest.mark.parametrize("salt_in_file", [True, False], ids=["same salt", "a fresh clone without salt"])
+def test_a_secret_output_is_decrypted_without_starting_pulumi(tmp_path: Path, salt_in_file: bool) -> None:
+    target = _target(tmp_path, "")
+    if not salt_in_file:
+        (tmp_path / "Pulumi.dev.yaml").write_text("")
+    assert target.secret_output(_output(seal("right", '"hunter22"'), "right"), "serverPassword") == "hunter22"
+    assert redacted("it is hunter22") == "it is [secret]"
+
+
+def test_a_secret_output_of_another_passphrase_is_asked_of_pulumi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = _target(tmp_path, "")
+    monkeypatch.setattr(PulumiCli, "answer", lambda _self, *arguments: f"{arguments[2]}-of-pulumi\n")
+    found = target.secret_output(_output(seal("another", '"x"'), "another"), "serverPassword")
+    assert found == "serverPassword-of-pulumi"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from operations.engine.protocol import BuildRecord, Image
-from operations.verbs.clean import build_commands, clean_engine, clean_folders, our_records, unused_images
+from operations.verbs.clean import build_commands, clean, clean_checkout, clean_engine, our_records, unused_images
 from testbed.fake_engine import FakeEngine, container
 
 pytestmark = pytest.mark.unit
@@ -52,12 +52,61 @@ def test_build_cache_is_ours_by_the_commands_of_our_images_and_what_stands_on_th
     assert our_records(records, ()) == ()
 
 
-def test_read_only_folders_as_go_makes_them_are_removed_with_their_size(tmp_path: Path) -> None:
-    folder = tmp_path / "cache" / "module"
-    folder.mkdir(parents=True)
-    (folder / "file").write_bytes(b"x" * 1000)
-    (folder / "file").chmod(0o400)
-    folder.chmod(0o500)
-    (freed,) = clean_folders([tmp_path / "cache", tmp_path / "absent"])
-    assert freed.size == 1000
-    assert not (tmp_path / "cache").exists()
+def _files(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("12345")
+
+
+OURS_IN_A_CHECKOUT = (
+    ".mypy_cache/CACHEDIR.TAG",
+    ".mypy_cache/3.11/x.json",
+    ".ruff_cache/CACHEDIR.TAG",
+    ".pytest_cache/CACHEDIR.TAG",
+    ".pytest_cache/v/cache/x",
+    ".hypothesis/examples/x",
+    "build/ca.pem",
+    "build/letta.log",
+    "settings/__pycache__/model.cpython-311.pyc",
+)
+THEIRS_IN_A_CHECKOUT = (
+    "build/my-notes.txt",
+    "build/site/index.html",
+    ".hypothesis/notes",
+    "settings/__pycache__/notes.txt",
+    "settings/model.py",
+    ".venv/lib/__pycache__/x.pyc",
+)
+
+
+def test_of_a_checkout_only_what_tools_made_is_removed(tmp_path: Path) -> None:
+    _files(tmp_path, *OURS_IN_A_CHECKOUT, *THEIRS_IN_A_CHECKOUT)
+    freed = clean_checkout(tmp_path)
+    assert freed.size == 5 * len(OURS_IN_A_CHECKOUT)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == set(THEIRS_IN_A_CHECKOUT)
+    assert not (tmp_path / ".mypy_cache").exists()
+
+
+def test_a_cache_that_is_a_link_is_not_followed_out_of_the_checkout(tmp_path: Path) -> None:
+    checkout, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"
+    _files(elsewhere, "work", "mine/work")
+    _files(checkout, "build/ca.pem")
+    (checkout / ".mypy_cache").symlink_to(elsewhere)
+    (checkout / "build" / "linked.log").symlink_to(elsewhere / "mine")
+    clean_checkout(checkout)
+    assert (elsewhere / "work").exists()
+    assert (elsewhere / "mine" / "work").exists()
+    assert not (checkout / "build").exists()
+
+
+def test_what_is_kept_in_the_cache_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("toolchain.locations.ROOT", tmp_path / "checkout")
+    monkeypatch.setenv("LETTA_CACHE_HOME", str(tmp_path / "home"))
+    _files(tmp_path / "home", "thesis.tex", "toolchain-0123456789abcdef/complete.json")
+    clean(None)
+    assert f"did not make it: {tmp_path / 'home' / 'thesis.tex'}" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.tex"]

@@ -11,12 +11,18 @@ import catalogue
 from operations.checks.leftovers import labelled
 from operations.console.errors import OperationError
 from operations.engine.protocol import Network, Volume
-from operations.stack.state import CONTAINER
+from operations.stack.state import CONTAINER, UUID, StackState
 from operations.verbs.down import down, remove_readers
 from testbed.fake_engine import FakeEngine, container
 from testbed.fake_target import FakeTarget, resource, state_of
 
 pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("own_folders")]
+
+
+def _state(**of_container: object) -> StackState:
+    return state_of(
+        resource(UUID, "letta-dev-id", outputs={"result": "x"}), resource(CONTAINER, "c", **of_container)
+    )
 
 
 def _deployed() -> FakeEngine:
@@ -37,7 +43,7 @@ def _empty(engine: FakeEngine) -> None:
 
 def test_down_destroys_forgets_and_finds_nothing_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     engine = _deployed()
-    target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c")), engine=engine)
+    target = FakeTarget(tmp_path, state=_state(), engine=engine)
     target.cli.on["destroy"] = lambda: _empty(engine)
     down(target, yes=True, leftovers=False)
     assert target.cli.verbs == ["destroy", "stack rm"]
@@ -47,7 +53,7 @@ def test_down_destroys_forgets_and_finds_nothing_left(tmp_path: Path, capsys: py
 
 
 def test_down_asks_and_without_a_terminal_it_does_nothing(tmp_path: Path) -> None:
-    target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c")), engine=_deployed())
+    target = FakeTarget(tmp_path, state=_state(), engine=_deployed())
     with pytest.raises(OperationError, match="YES=1"):
         down(target, yes=False, leftovers=False)
     assert target.cli.asked == []
@@ -61,7 +67,7 @@ def test_down_asks_and_without_a_terminal_it_does_nothing(tmp_path: Path) -> Non
 def test_a_protected_stack_is_not_destroyed_without_removing_the_protection(
     tmp_path: Path, stack_file: str, protect: bool
 ) -> None:
-    state = state_of(resource(CONTAINER, "c", protect=protect))
+    state = _state(protect=protect)
     target = FakeTarget(tmp_path, state=state, engine=_deployed(), stack_file=stack_file)
     with pytest.raises(OperationError, match="protectData false"):
         down(target, yes=True, leftovers=True)
@@ -70,7 +76,7 @@ def test_a_protected_stack_is_not_destroyed_without_removing_the_protection(
 
 def test_what_destroy_leaves_is_removed_but_data_is_left_and_named(tmp_path: Path) -> None:
     engine = _deployed()
-    target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c")), engine=engine)
+    target = FakeTarget(tmp_path, state=_state(), engine=engine)
     with pytest.raises(OperationError, match="volume letta-dev-postgres-data") as raised:
         down(target, yes=True, leftovers=False)
     left = labelled(engine, "dev")
@@ -85,10 +91,43 @@ def test_what_destroy_leaves_is_removed_but_data_is_left_and_named(tmp_path: Pat
 def test_a_volume_of_which_nothing_is_known_counts_as_data(tmp_path: Path) -> None:
     unknown = Volume(name="letta-dev-postgres-data", stack="dev", stack_id=None, service=None)
     engine = FakeEngine(all_volumes=[unknown])
-    target = FakeTarget(tmp_path, state=state_of(resource(CONTAINER, "c")), engine=engine)
+    target = FakeTarget(tmp_path, state=_state(), engine=engine)
     with pytest.raises(OperationError, match="left on the engine"):
         down(target, yes=True, leftovers=False)
     assert engine.all_volumes == [unknown]
+
+
+def test_what_carries_the_id_of_another_state_is_left_and_named(tmp_path: Path) -> None:
+    engine = FakeEngine(
+        all_containers=[container("mine", stack_id="x"), container("theirs", stack_id="y")],
+        all_networks=[
+            Network(id="1", name="net-mine", stack="dev", stack_id="x"),
+            Network(id="2", name="net-theirs", stack="dev", stack_id="y"),
+        ],
+        all_volumes=[
+            Volume(name="scratch-mine", stack="dev", stack_id="x", service="scratch"),
+            Volume(name="scratch-theirs", stack="dev", stack_id="y", service="scratch"),
+        ],
+    )
+    with pytest.raises(OperationError) as raised:
+        down(FakeTarget(tmp_path, state=_state(), engine=engine), yes=True, leftovers=False)
+    assert "container theirs, network net-theirs, volume scratch-theirs" in raised.value.problem
+    assert [one.name for one in engine.all_containers] == ["theirs"]
+    assert [one.name for one in engine.all_networks] == ["net-theirs"]
+    assert [one.name for one in engine.all_volumes] == ["scratch-theirs"]
+
+
+def test_what_an_earlier_version_made_is_removed_with_the_data_that_it_belongs_to(tmp_path: Path) -> None:
+    engine = _deployed()
+    target = FakeTarget(tmp_path, state=_state(), engine=engine)
+
+    def destroy() -> None:
+        # All that Pulumi knows, among it the data, whose id is the only one on the engine.
+        engine.all_volumes = [one for one in engine.all_volumes if one.service != "data"]
+
+    target.cli.on["destroy"] = destroy
+    down(target, yes=True, leftovers=False)
+    assert labelled(engine, "dev").is_empty
 
 
 def test_leftovers_of_a_lost_state_are_removed_on_request(tmp_path: Path) -> None:
