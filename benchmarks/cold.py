@@ -169,7 +169,7 @@ def _breakdown(ours: list[Run]) -> Table:
         title="Where the time of `pulumi up` goes: its critical path",
         columns=("step", "seconds"),
         rows=tuple(rows),
-        notes=("Each step began when the one above it ended: the last of those that it depends on.",),
+        notes=("Each step began when the step above it ended, which was the last of its dependencies.",),
     )
 
 

@@ -100,7 +100,7 @@ def _table(rounds: int, rates: dict[str, dict[str, list[float]]], turns: dict[st
             "Ours: pooled connections over TLS. Upstream's default: LETTA_DISABLE_SQLALCHEMY_POOLING=true.",
             f"{rounds} interleaved rounds of {SECONDS:.0f} s, {CONNECTIONS} connections, {AGENTS} agents in all.",
             f"Turns: one client, {TURNS} per round, a model that answers at once; the spread is over all turns.",
-            "The cost of a page grows with the agents on it; the cost of a connection does not.",
+            "The cost of a page grows with the number of agents on it; the cost of a connection is constant.",
         ),
     )
 

@@ -6,7 +6,6 @@ in the state.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from operations.stack.event_log import EventFile
 
 _POLL_SECONDS = 0.02
 
@@ -45,30 +46,21 @@ class Step:
 class Recording:
     """Events, each with the time when it was written."""
 
-    path: Path
+    file: EventFile
     started: float = field(default_factory=time.monotonic)
     events: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
-    _read: int = 0
 
     def take(self) -> None:
-        """Read what was written since the last time, except an unfinished line."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._read)
-                added = file.read()
-        except FileNotFoundError:
-            return
+        """Read what was written since the last time."""
+        added = self.file.added()
         now = time.monotonic() - self.started
-        complete, newline, _ = added.rpartition(b"\n")
-        if newline:
-            self._read += len(complete) + 1
-            self.events += [(now, json.loads(line)) for line in complete.splitlines() if line]
+        self.events += [(now, event) for event in added]
 
 
 @contextmanager
 def recorded(path: Path) -> Iterator[Recording]:
     """Record the event log that a command writes to `path` until the end of the context."""
-    recording = Recording(path=path)
+    recording = Recording(file=EventFile(path))
     ended = threading.Event()
 
     def follow() -> None:

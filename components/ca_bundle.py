@@ -1,4 +1,4 @@
-"""Certificate authorities that programs trust in addition to those of their image (`telemetryCaBundle`)."""
+"""CA certificates that programs trust in addition to those of their image (`telemetryCaBundle`)."""
 
 from __future__ import annotations
 

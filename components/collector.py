@@ -158,7 +158,7 @@ class Collector(pulumi.ComponentResource):
         )
 
     def _files(self, name: str, log_folders: tuple[str, ...]) -> tuple[Files, ...]:
-        """Create what the validation and the collector read: configuration, secrets, authorities."""
+        """Create what the validation and the collector read: configuration, secrets, CA certificates."""
         args, user = self._args, catalogue.COLLECTOR.user
         text = pulumi.Output.from_input(args.configuration(log_folders)).apply(otel.render)
         contents = {"config": FileBundle(service=VALIDATION, owner=user, path=CONFIG, files={"config.yaml": text})}
@@ -173,10 +173,8 @@ class Collector(pulumi.ComponentResource):
                 service=VALIDATION, owner=user, path=otel.CONTAINER.secrets_directory, files=secrets
             )
         created = (args.runtime.files(f"{name}-{what}", bundle, parent=self) for what, bundle in contents.items())
-        authorities = ca_bundle.files(
-            args.runtime, name, args.ca_bundle, service=VALIDATION, user=user, parent=self
-        )
-        return (*created, *authorities)
+        ca_files = ca_bundle.files(args.runtime, name, args.ca_bundle, service=VALIDATION, user=user, parent=self)
+        return (*created, *ca_files)
 
     def _mounts(self, name: str, files: Volume | None) -> tuple[Mount, ...]:
         args, layout = self._args, otel.CONTAINER

@@ -89,7 +89,7 @@ class ImageBuild(pulumi.ComponentResource):
                     label={catalogue.IMAGE_LABEL: short},
                     # The engine's own: a builder that a user has chosen could not see the local base image.
                     builder="default",
-                    # The only place that says what failed in a build.
+                    # The only output that says what failed in a build.
                     build_log_file=str(CA_BUNDLE.with_name(f"{short}.log")),
                     secrets=[docker.RemoteImageBuildSecretArgs(id="ca", src=str(CA_BUNDLE))],
                 ),

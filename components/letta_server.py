@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 import catalogue
-from components import ca_bundle, otlp_certificates
+from components import ca_bundle, otlp_certificates, redis
 from runtime import (
     Attachment,
     ConcurrentJob,
@@ -43,7 +43,7 @@ class ServerTelemetry:
     endpoint: str
     """OTLP over gRPC."""
     certificates: Volume | None
-    """With an endpoint of `https`: holds the authority to trust, at `otlp_certificates.AUTHORITY`."""
+    """With an endpoint of `https`: holds the CA certificate to trust, at `otlp_certificates.AUTHORITY`."""
     logs_volume: Volume | None
     """For log files that collectors read, in a folder for each replica; None keeps log files in memory."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -119,10 +119,10 @@ class LettaServer(pulumi.ComponentResource):
                 "LETTA_SERVER_PASSWORD": args.server_password,
             },
         )
-        authorities = ca_bundle.files(
+        ca_files = ca_bundle.files(
             args.runtime, replica, args.telemetry.ca_bundle, service=service, user=user, parent=self
         )
-        return (args.runtime.files(f"{replica}-secrets", secrets, parent=self), *authorities)
+        return (args.runtime.files(f"{replica}-secrets", secrets, parent=self), *ca_files)
 
 
 def replica_names(name: str, replicas: int) -> tuple[str, ...]:
@@ -188,7 +188,7 @@ def _environment(replica: str, args: LettaServerArgs) -> dict[str, str]:
         "LETTA_PG_MAX_OVERFLOW": str(args.pool_max_overflow),
         "LETTA_PG_POOL_SIZE": str(args.pool_size),
         "LETTA_REDIS_HOST": "redis",
-        "LETTA_REDIS_PORT": "6379",
+        "LETTA_REDIS_PORT": str(redis.PORT),
         "LETTA_SERVER_SECURE": "true",
         # Only nginx reaches the port.
         "FORWARDED_ALLOW_IPS": "*",

@@ -1,6 +1,6 @@
-"""The certificate that collectors present to servers, issued by an authority of the stack's own.
+"""The certificate that collectors present to servers, issued by the stack's own CA.
 
-A job makes it on a volume, so that no key is in the state. The authority stays; the certificate is renewed by the
+A job makes it on a volume, so no key is in the state. The CA stays the same; the certificate is renewed by the
 first update of each half year, and collectors read it again by themselves.
 """
 
@@ -17,7 +17,7 @@ from runtime import Limits, Mount, Rollout, Runtime, ServiceSpec, Volume
 
 FOLDER = otel.CONTAINER.certificates_directory
 AUTHORITY = f"{FOLDER}/ca.pem"
-"""Certificate of the authority, which clients of a collector trust."""
+"""The CA's certificate, which clients of a collector trust."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,7 +58,7 @@ class TelemetrySchema(pulumi.ComponentResource):
             ),
             parent=self,
         )
-        authorities = ca_bundle.files(args.runtime, name, args.ca_bundle, service=SERVICE, user=user, parent=self)
+        ca_files = ca_bundle.files(args.runtime, name, args.ca_bundle, service=SERVICE, user=user, parent=self)
         job = args.runtime.run(
             name,
             ServiceSpec(
@@ -74,7 +74,7 @@ class TelemetrySchema(pulumi.ComponentResource):
                     "PATIENCE_SECONDS": str(PATIENCE_SECONDS),
                     **ca_bundle.trusted_by_go(args.ca_bundle),
                 },
-                files=(files, *authorities),
+                files=(files, *ca_files),
                 networks=(Attachment(network=args.network),),
                 reaches_machine=True,
                 # The job gives up by itself, with a reason, before this: a request may take 30 s.

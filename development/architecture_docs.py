@@ -94,12 +94,12 @@ def volumes_table(drawn: Topology) -> str:
     rows = [
         (
             f"`{volume}`",
-            "data" if is_data else "recreated when lost",
+            "yes" if is_data else "no; recreated when lost",
             ", ".join(service.title for service in drawn.services if volume in service.volumes),
         )
         for volume, is_data in drawn.volumes.items()
     ]
-    return _table(("Volume", "Holds", "Mounted by"), rows)
+    return _table(("Volume", "Holds data", "Mounted by"), rows)
 
 
 def parts() -> dict[str, str]:

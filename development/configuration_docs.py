@@ -59,8 +59,8 @@ _RULES = f"""\
 - These are set together or not at all: `clickhouseEndpoint` and `clickhousePassword`, `datadogSite` and
   `datadogApiKey`, `signozEndpoint` and `signozIngestionKey`, `azureBaseUrl` and `azureApiKey`.
 - Without `telemetryProfile` the profile follows from the destinations: ClickHouse, else SigNoz, else files; with
-  `telemetryVariant` = `production` and both ClickHouse and Datadog it is `clickhouse-prod`. A profile that you
-  choose needs its destinations.
+  `telemetryVariant` = `production` and both ClickHouse and Datadog it is `clickhouse-prod`. An explicitly
+  chosen profile needs its destinations to be set.
 - The queues of the profile must fit into `telemetryQueueDiskMb`: for each destination `telemetrySpansPerSecond`
   x `telemetrySpanBytes` x `telemetryOutageSeconds` for spans, a quarter of that each for metrics and logs, all
   x 1.4.

@@ -64,7 +64,7 @@ class Volume:
 
     name: pulumi.Input[str]
     resource: pulumi.Resource
-    """Exists once the volume, and what is to be in it from the start, does; services that mount it wait for it."""
+    """Exists once the volume and its initial content exist; services that mount it wait for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +108,7 @@ class Files:
     """A bundle that a runtime has created, for services to mount."""
 
     name: pulumi.Input[str]
-    """By which its runtime knows it."""
+    """The runtime's identifier of it."""
     path: str
     resource: pulumi.Resource
     """Exists once the files can be read; services that mount them wait for it."""
@@ -133,7 +133,7 @@ class PublishedPort:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConcurrentJob:
-    """A job that runs while a service starts; the service itself waits for what the job does."""
+    """A job that runs while a service starts; the service itself waits for the job's result."""
 
     job: str
     """Its `service`. If it fails, the start of the service has failed at once, too."""
@@ -171,8 +171,14 @@ class ServiceSpec:
     deadline_seconds: int = 180
     """How long a new one may take to become healthy (a job: to succeed)."""
     startup_gate: ConcurrentJob | None = None
-    """The job at the same time as which it starts; its own deadline counts from the end of that job."""
+    """A job that runs while this service starts; the service's deadline counts from the end of that job."""
     shared_memory_mb: int = 64
+
+    @property
+    def mounted(self) -> list[pulumi.Resource]:
+        """What it waits for because it mounts it: volumes with their content, and files."""
+        volumes = [mount.volume.resource for mount in self.mounts if isinstance(mount, Mount)]
+        return [*volumes, *(files.resource for files in self.files)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

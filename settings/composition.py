@@ -1,4 +1,4 @@
-"""What a stack with these settings consists of: how often each service runs, and what it takes of the machine."""
+"""What a stack with these settings consists of: how often each service runs, and what it uses of the machine."""
 
 from __future__ import annotations
 

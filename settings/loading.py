@@ -101,7 +101,7 @@ def check(
     try:
         Settings.model_validate(values)
     except ValidationError as error:
-        # `include_input` off: what people typed may be a secret in the wrong place.
+        # `include_input` off: a value may be a secret that was set under the wrong key.
         for detail in error.errors(include_url=False, include_context=True, include_input=False):
             path = [str(part) for part in detail["loc"]]
             key = path[0]
@@ -147,12 +147,12 @@ def from_pulumi() -> Settings:
         pass
 
     # `pulumi.Config` shows one namespace only, but a typo in a namespace must be seen. The language host hands the
-    # whole map over in the environment; what was set in the process (tests, inline programs) takes precedence.
+    # full map over in the environment; what was set in the process (tests, inline programs) takes precedence.
     raw: dict[str, object] = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     listed = set(runtime_config.get_config_secret_keys_env())
     secret_keys = {key for key in raw if key in listed or runtime_config.is_config_secret(key)}
     stack = pulumi.get_stack()
-    # One encrypted part makes Pulumi call the whole object secret; only the file shows that others are plain. It
+    # One encrypted part makes Pulumi mark the entire object as secret; only the file shows which are plain. It
     # may be elsewhere (`--config-file`), which is no error here.
     plain_parts = read_stack_file(PROJECT_ROOT / f"Pulumi.{stack}.yaml").plain_parts
     loaded = check(raw, secret_keys, stack=stack, plain_parts=plain_parts)
@@ -166,7 +166,7 @@ def _without(broken: Collection[Violation], remaining: Mapping[str, object], set
     while broken:
         dropped: set[str] = set()
         for one in broken:
-            # Its key may be at its default already: then what it does not fit to has to go.
+            # The key may already have its default: then the settings that it conflicts with are reset.
             named = {one.key.partition(".")[0]} & remaining.keys()
             dropped |= named or one.involved
         remaining = {key: value for key, value in remaining.items() if key not in dropped}
@@ -224,7 +224,9 @@ def _storage_problem(key: str, value: object, *, encrypted: bool, stack: str) ->
             fix=remove_command(full_key, stack=stack),
         )
     if encrypted and key not in SECRET_KEYS:
-        return _value_problem(key, "is stored encrypted, but it is no secret and will be readable", stack=stack)
+        return _value_problem(
+            key, "is stored encrypted, but is not a secret: its value will be readable", stack=stack
+        )
     return None
 
 

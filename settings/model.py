@@ -1,7 +1,7 @@
 """Every key of the namespace `letta`, in groups: type, range, default, meaning, and the variable that it decides.
 
 Fields only; rules between keys are in `rules`, and `loading` applies both. Longer than other files because it is
-one table: split by group, a reader would look for a key in six places.
+one table: split by group, a reader would have to search six files for a key.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TelemetryProfile(StrEnum):
 
 
 class TelemetryVariant(StrEnum):
-    """Which profile of a kind is chosen where none is named."""
+    """Which variant of a profile is used when `telemetryProfile` is not set."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -131,7 +131,7 @@ class Endpoints(_Group):
     redis_port: Port = Field(default=6379, description="Port of Redis; published with services=data only")
     network_subnet: Subnet | None = Field(
         default=None,
-        description="Private network (/24 or larger) that the stack's networks are cut from; none: Docker chooses",
+        description="Private address range (/24 or larger) for the stack's networks; none: Docker chooses",
         examples=["10.87.0.0/22"],
     )
 
@@ -149,7 +149,7 @@ class Images(_Group):
     )
     ca_bundle: CaBundle | None = Field(
         default=None,
-        description="PEM file of certificate authorities that image builds trust, for networks that intercept TLS",
+        description="PEM file of CA certificates that image builds trust, for networks that intercept TLS",
         examples=["/etc/ssl/certs/ca-certificates.crt"],
     )
     pinned_images: Names = Field(
@@ -293,12 +293,12 @@ class Telemetry(_Group):
     )
     telemetry_profile: TelemetryProfile | None = Field(
         default=None,
-        description="What the collector does; none: chosen from the destinations that are set (docs/telemetry.md)",
+        description="Where signals go; none: chosen from the destinations that are set (docs/telemetry.md)",
         examples=["clickhouse"],
     )
     telemetry_variant: TelemetryVariant = Field(
         default=TelemetryVariant.DEVELOPMENT,
-        description="Which profile is chosen where telemetryProfile names none: development or production",
+        description="Variant that is used when telemetryProfile is not set: development or production",
     )
     telemetry_redaction: otel.Redaction = Field(
         default=otel.Redaction.KEYS,
@@ -326,14 +326,14 @@ class Telemetry(_Group):
     )
     collector_replicas: Annotated[Whole, Field(ge=1, le=2), Rule("must be 1 or 2")] = Field(
         default=1,
-        description="Number of collectors, replaced one after the other; one where the profile writes files",
+        description="Number of collectors, replaced one after the other; must be 1 if the profile writes files",
     )
     collector_watch_seconds: Annotated[
         Whole, Field(ge=0, le=3600), Rule("must be a whole number of seconds from 0 to 3600")
     ] = Field(default=60, description="Seconds that a replaced collector is watched before the next is replaced")
     otlp_token: ApiKey | None = Field(
         default=None,
-        description="Token of OTLP clients outside the stack; generated where bindAddress is no loopback address",
+        description="Token of OTLP clients outside the stack; generated if bindAddress is not a loopback address",
     )
     otlp_host_name: HostName | None = Field(
         default=None,
@@ -346,7 +346,7 @@ class Telemetry(_Group):
     )
     telemetry_ca_bundle: CaBundle | None = Field(
         default=None,
-        description="PEM file of certificate authorities that telemetry trusts in addition to the usual ones",
+        description="PEM file of CA certificates that telemetry trusts in addition to the usual ones",
         examples=["/etc/ssl/company-ca.pem"],
     )
     clickhouse_endpoint: Annotated[Endpoint | None, Variable("CLICKHOUSE_ENDPOINT")] = Field(

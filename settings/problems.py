@@ -57,7 +57,7 @@ def set_command(key: str, example: str, *, stack: str) -> str:
 
 
 def set_secret_command(key: str, *, stack: str) -> str:
-    """Return the command that stores a secret; the value is no argument, which the shell's history would keep."""
+    """Return the command that stores a secret; its value stays out of the shell's history."""
     path = "--path " if "." in key else ""
     return f"pulumi config set --secret {path}{shlex.quote(key)} --stack {stack}{_PROMPT}"
 

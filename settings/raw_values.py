@@ -12,7 +12,7 @@ from settings.schema import fields, is_optional, kinds
 UNSET = "none"
 """What an optional key holds while it is not set.
 
-Pulumi demands a value for every declared key without default, so optional keys need one that means nothing.
+Pulumi demands a value for every declared key without default, so optional keys need one that means "not set".
 An empty string would not do: it is a mistake that must be reported.
 """
 

@@ -1,4 +1,4 @@
-"""Rules between keys: what each key alone cannot say."""
+"""Rules that involve more than one key."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _certificate(settings: Settings) -> Iterator[Violation]:
     if settings.otlp_host_name and not settings.require_tls:
         yield Violation(
             key="requireTls",
-            rule="must be true with otlpHostName: without it there is no certificate that the name could be in",
+            rule="must be true when letta:otlpHostName is set: without TLS there is no certificate with that name",
             involved=frozenset({"otlpHostName", "requireTls"}),
             example="true",
         )

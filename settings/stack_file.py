@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,39 @@ class StackFileError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves every scalar but null as the text that was typed: 1.10 is not a number, a date is not a date."""
+    """Reads scalars as the text that Pulumi makes of them: `True` as "true", `0x10` as "16", `.5` as "0.5".
+
+    PyYAML alone follows YAML 1.1, where `yes` is a truth value and `12:30` a number; to Pulumi they are text.
+    Dates stay as they are typed, though Pulumi writes points in time: the setting that is a date accepts both.
+    """
 
 
+def _bool(loader: _Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node)).lower()
+
+
+def _int(loader: _Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_yaml_int(node))
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> str:
+    digits = format(Decimal(repr(loader.construct_yaml_float(node))), "f")
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+_TAG = "tag:yaml.org,2002:"
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in known if tag == "tag:yaml.org,2002:null"]
+    first: [(tag, form) for tag, form in known if tag == f"{_TAG}null"]
     for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+# The first form that matches counts: `017` is octal, `089` is not.
+for _name, _construct, _first, _form in (
+    ("bool", _bool, "tTfF", r"(true|True|TRUE|false|False|FALSE)$"),
+    ("int", _int, "-+0123456789", r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)$"),
+    ("float", _float, "-+.0123456789", r"[-+]?(\.[0-9_]+|[0-9][0-9_]*\.?[0-9_]*)([eE][-+]?[0-9]{1,2})?$"),
+):
+    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(_form), list(_first))
+    _Loader.add_constructor(f"{_TAG}{_name}", _construct)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +82,6 @@ class StackFile:
         return frozenset(key for key, value in self.config.items() if any(True for _ in _ciphertexts(value)))
 
     @property
-    def values(self) -> Mapping[str, str]:
-        """The plain values as Pulumi hands them to a program: texts, objects as JSON. Secrets are left out."""
-        return {
-            key: value if isinstance(value, str) else "" if value is None else json.dumps(value)
-            for key, value in self.config.items()
-            if key not in self.secret_keys
-        }
-
-    @property
     def plain_parts(self) -> tuple[str, ...]:
         """Paths of plain values next to encrypted ones in one object, which Pulumi hands over as all secret."""
         return tuple(
@@ -80,7 +98,7 @@ class StackFile:
             yield from _ciphertexts(value)
 
     def decrypted(self, decrypt: Callable[[str], str]) -> Mapping[str, Any]:
-        """Return all values by key, with what `decrypt` returns in the place of every ciphertext."""
+        """Return all values by key, with what `decrypt` returns in place of every ciphertext."""
         return {key: _decrypted(value, decrypt) for key, value in self.config.items()}
 
 
@@ -95,7 +113,9 @@ def read_stack_file(path: Path) -> StackFile:
         return StackFile(path=path)
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError:
+        raise StackFileError("not valid UTF-8") from None
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark else ""
         raise StackFileError(f"not valid YAML{line}") from None
@@ -103,12 +123,22 @@ def read_stack_file(path: Path) -> StackFile:
     if not isinstance(document, dict):
         raise StackFileError("not a mapping: it has to start with `config:`")
     config = document.get("config")
+    config = {} if config is None else config
+    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+        raise StackFileError("not a stack file: below `config:` there must be settings, each with its value")
     return StackFile(
         path=path,
-        config=config if isinstance(config, dict) else {},
-        encryption_salt=document.get("encryptionsalt"),
-        secrets_provider=document.get("secretsprovider"),
+        config=config,
+        encryption_salt=_text(document, "encryptionsalt"),
+        secrets_provider=_text(document, "secretsprovider"),
     )
+
+
+def _text(document: Mapping[str, Any], key: str) -> str | None:
+    value = document.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise StackFileError(f"not a stack file: `{key}:` must be text")
 
 
 def _is_ciphertext(value: Any) -> bool:

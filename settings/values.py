@@ -89,7 +89,7 @@ def _subnet(value: object) -> ipaddress.IPv4Network:
         try:
             network = ipaddress.IPv4Network(value)
         except ValueError:
-            raise _broken(rule + " (no bits set behind the prefix)") from None
+            raise _broken(rule + " (no bits set after the prefix)") from None
     forbidden = network.is_global or network.is_loopback or network.is_link_local or network.is_multicast
     # Of 0.0.0.0/8 and 240.0.0.0/4 no machine takes an address.
     unusable = network.is_reserved or network.network_address in ipaddress.IPv4Network("0.0.0.0/8")
@@ -125,12 +125,12 @@ def _ca_bundle(value: object) -> Path:
     except OSError:
         raise _broken("must be the path of a file that exists and can be read") from None
     if b"PRIVATE KEY-----" in content:
-        raise _broken("must be a file of certificates alone, and there is a private key in it")
+        raise _broken("must contain certificates only, but it contains a private key")
     try:
         # Most programs skip what they cannot read, and then trust no certificate without reporting it.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
-        raise _broken("must be a file of certificates in PEM form (-----BEGIN CERTIFICATE-----)") from None
+        raise _broken("must be a file of certificates in PEM format (-----BEGIN CERTIFICATE-----)") from None
     return path
 
 
@@ -224,7 +224,7 @@ def _api_version(value: str) -> str:
     # Pulumi takes an unquoted date in a stack file for a point in time.
     value = value.removesuffix(" 00:00:00 +0000 UTC")
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview)?", value):
-        raise _broken("must be a date such as 2024-10-21, with or without -preview behind it")
+        raise _broken("must be a date such as 2024-10-21, optionally followed by -preview")
     return value
 
 
@@ -259,13 +259,13 @@ def _cpus(value: float) -> float:
 def _server_password(value: SecretStr) -> SecretStr:
     # It travels in an HTTP header, a health check's shell, and snippets that people paste into shells and URLs.
     if not re.fullmatch(r"[A-Za-z0-9._~-]{16,128}", value.get_secret_value()):
-        raise _broken("must be 16 to 128 characters out of letters, digits and . _ ~ -")
+        raise _broken("must be 16 to 128 characters: letters, digits and . _ ~ -")
     return value
 
 
 def _encryption_key(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9+/=._~-]{32,256}", value.get_secret_value()):
-        raise _broken("must be 32 to 256 characters out of letters, digits and + / = . _ ~ -")
+        raise _broken("must be 32 to 256 characters: letters, digits and + / = . _ ~ -")
     return value
 
 
@@ -297,5 +297,5 @@ Credential = Annotated[SecretStr, AfterValidator(_credential), Rule("must be tex
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key), Rule("must be text")]
 ServerPassword = Annotated[SecretStr, AfterValidator(_server_password), Rule("must be text")]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key), Rule("must be text")]
-Names = Annotated[dict[str, Text], Rule("must be an object of names and texts")]
-SecretNames = Annotated[dict[str, Credential], Rule("must be an object of names and texts")]
+Names = Annotated[dict[str, Text], Rule("must map names to strings")]
+SecretNames = Annotated[dict[str, Credential], Rule("must map names to strings")]

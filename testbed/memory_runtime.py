@@ -38,7 +38,7 @@ class RecordedService:
 
     spec: ServiceSpec
     depends_on: tuple[str, ...]
-    """Logical names."""
+    """Logical names of what it waits for in addition to what it mounts."""
     replace_with: tuple[str, ...]
     shows_secrets: bool = False
     """Whether any part of the spec, which runtimes show to everyone, is secret."""
@@ -104,7 +104,8 @@ class MemoryRuntime:
             spec=spec, depends_on=_names(depends_on), replace_with=_names(replace_with)
         )
         return RunningService(
-            name=pulumi.Output.from_input(name), resource=Thing("Service", name, parent, depends_on)
+            name=pulumi.Output.from_input(name),
+            resource=Thing("Service", name, parent, (*depends_on, *spec.mounted)),
         )
 
     async def resolve(self) -> None:
@@ -126,7 +127,7 @@ def _names(resources: Sequence[pulumi.Resource]) -> tuple[str, ...]:
 
 
 async def _resolved(value: Any) -> tuple[Any, bool]:
-    """Return the value with the values of outputs in their places, and whether any of them is secret."""
+    """Return the value with its outputs resolved, and whether any of them is secret."""
     if isinstance(value, pulumi.Output):
         return await value.future(), await value.is_secret()
     if isinstance(value, tuple):

@@ -88,7 +88,7 @@ class Entry:
             try:
                 fill(partial)
                 if self.check and (wrong := self.check(partial)):
-                    raise StepFailedError(f"the new content of {self.folder} is wrong: {wrong}")
+                    raise StepFailedError(f"the new content of {self.folder} is invalid: {wrong}")
                 _write_marker(partial)
                 partial.rename(self.folder)
             finally:

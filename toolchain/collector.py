@@ -27,7 +27,7 @@ URL_VARIABLE = "LETTA_COLLECTOR_RELEASES_URL"
 ROUTE_VARIABLE = "LETTA_COLLECTOR_ROUTE"
 _SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-# What Python calls Windows, by itself and in the shells that bring a POSIX there.
+# Python's names for Windows, natively and in POSIX environments such as Cygwin and MSYS.
 _WINDOWS = ("windows", "cygwin", "msys", "mingw")
 _BUILT_FROM = (".go", ".mod", ".sum")
 _TEST = "_test.go"
@@ -73,7 +73,7 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
     """
     if machine.system.lower().startswith(_WINDOWS):
         raise StepFailedError(
-            "the collector is not run on Windows: its secrets are kept by the modes of files, and it is ended by"
+            "the collector does not run on Windows: it protects its secrets with file modes and is stopped by"
             " signals, which Windows does not have",
             fix=["install the Windows Subsystem for Linux (`wsl --install`), and run this in it"],
         )
@@ -83,20 +83,20 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
         if damage is None:
             return found
         if found.entry.folder.exists():
-            progress.say(f"{found.entry.folder} is not as it should be: {damage}")
+            progress.say(f"{found.entry.folder} is damaged: {damage}")
 
     def download() -> Installation:
         found = installation(version, InstallMethod.OFFICIAL, machine, environ)
         release = find_release(version, machine, environ)
         progress.say(f"install method: official release, because {release.url.rpartition('/')[0]} is reachable")
-        progress.say("its checksum is the one that its publisher lists beside it")
+        progress.say("its checksum is the one that its publisher lists")
         found.entry.make(lambda folder: _unpack(progress, release, folder), progress)
         return found
 
     def build() -> Installation:
         found = installation(version, InstallMethod.GO, machine, environ)
         progress.say(
-            "install method: built from Go modules (once; minutes, where nothing of it was compiled before)"
+            "install method: built from Go modules (once; takes minutes if nothing of it was compiled before)"
         )
         found.entry.make(lambda folder: _build(progress, version, folder, environ), progress)
         return found
@@ -106,7 +106,7 @@ def ensure(progress: Progress, machine: Machine, environ: Mapping[str, str], *, 
 
 
 def find_release(version: str, machine: Machine, environ: Mapping[str, str]) -> Release:
-    """Ask for the release, which also tells whether its host can be reached at all.
+    """Ask for the release, which also shows whether its host can be reached at all.
 
     Raises:
         UnavailableError: when there is none for this machine, or it cannot be reached.

@@ -58,7 +58,7 @@ def disk_check(name: str, path: Path, *, free: int | None = None) -> Check:
     if free < DISK_REFUSED:
         return broken(name, f"{said}; at least {size(DISK_REFUSED)} are needed", *fix)
     if free < DISK_WANTED:
-        return note(name, f"{said}; a first `make up` wants {size(DISK_WANTED)}", *fix)
+        return note(name, f"{said}; a first `make up` needs {size(DISK_WANTED)}", *fix)
     return ok(name, said)
 
 
@@ -74,7 +74,7 @@ def memory_check(settings: Settings, total: int, available: int | None) -> Check
         return note(
             "memory",
             f"{said}; the services' limits add up to {size(wanted)}",
-            "give the engine more, or lower the `…MemoryMb` settings",
+            "give the engine more memory, or lower the `…MemoryMb` settings",
         )
     return ok("memory", f"{said}; the services' limits add up to {size(wanted)}")
 

@@ -23,7 +23,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from operations.checks.result import Check, CheckState, broken, note, ok, unknown
+from operations.checks.result import Check, broken, note, ok, unknown
 
 SECONDS = 5.0
 _DEFAULT_URL = re.compile(r"default:?\s*<?(https?://[^\s)>]+)")
@@ -130,7 +130,7 @@ def _ask(url: str, context: ssl.SSLContext) -> datetime | None:
 
 
 def probe(registry: Registry) -> RegistryProbe:
-    """Resolve a registry's host, and connect with the public certificate authorities, then with this machine's."""
+    """Resolve a registry's host, and connect with the public CA certificates, then with this machine's."""
     import certifi
 
     found = resolves(registry.host)
@@ -196,7 +196,7 @@ def tls_check(
         return broken(
             "TLS",
             f"this machine does not trust the certificate authority of {', '.join(untrusted)}",
-            "ask your network's administrators for its certificate, and add it to this machine's (SSL_CERT_FILE)",
+            "ask your network's administrators for its certificate, and let this machine trust it (SSL_CERT_FILE)",
         )
     intercepted = [one.registry.host for one in reached if one.trust is Trust.INTERCEPTED]
     if not intercepted:
@@ -218,10 +218,3 @@ def times(probes: Collection[RegistryProbe]) -> tuple[tuple[str, datetime], ...]
 def has_proxy(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether requests go through a proxy."""
     return any(environment.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
-
-
-def worst(checks: Collection[Check]) -> CheckState:
-    """Return the worst state of some checks."""
-    order = (CheckState.BROKEN, CheckState.UNKNOWN, CheckState.NOTE)
-    states = {check.state for check in checks}
-    return next((state for state in order if state in states), CheckState.OK)

@@ -32,10 +32,10 @@ def require_valid(target: Target) -> None:
 
 def settings_check(target: Target) -> Check:
     """Report whether the settings are valid."""
-    file = target.stack_file
-    if not file.exists:
-        return note("settings", f"{file.path.name} does not exist; all settings have their defaults")
     try:
+        file = target.stack_file
+        if not file.exists:
+            return note("settings", f"{file.path.name} does not exist; all settings have their defaults")
         require_valid(target)
     except SettingsError as error:
         words = "; ".join(f"{one.key} {one.rule}" for one in error.problems)

@@ -80,7 +80,7 @@ def lock_check(locks: Collection[Lock]) -> Check:
     for lock in locks:
         who = f"process {lock.pid} of {lock.user}@{lock.host}, since {lock.since}"
         if lock.is_stale:
-            return note("lock", f"left by {who}, which is gone", "`make up` clears it, or `pulumi cancel`")
+            return note("lock", f"left by {who}, which no longer runs", "`make up` clears it, or `pulumi cancel`")
         return note("lock", f"held by {who}: an update runs")
     return ok("lock", "none")
 

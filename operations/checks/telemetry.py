@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
+import catalogue
 from operations.checks.result import Check, broken, note, ok
 from operations.console.redaction import redacted
 from operations.engine.protocol import Container, Engine
@@ -69,7 +70,7 @@ def check(
 ) -> Check:
     """Report what collectors of a deployed stack cannot deliver, and why."""
     url = outputs.get("collectorMetricsUrl")
-    collectors = [one for one in containers if one.service == "collector" and one.state == "running"]
+    collectors = [one for one in containers if one.service == catalogue.COLLECTOR.name and one.state == "running"]
     if not url or not collectors:
         return ok(NAME, "not up")
     try:

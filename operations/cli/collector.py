@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,10 +19,39 @@ Version = Annotated[
     typer.Option(
         "--version",
         envvar="LETTA_COLLECTOR_VERSION",
-        help="Version of the collector; default: the stacks' own.",
+        help="Version of the collector; default: the version that stacks use by default.",
     ),
 ]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
+
+
+def _as_in_a_stack(key: str) -> Callable[[], int]:
+    """Return what returns a setting's default, which is imported only when the verb runs."""
+
+    def default() -> int:
+        from settings.schema import fields
+
+        return int(fields()[key].default)
+
+    return default
+
+
+def _port(key: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        min=1,
+        max=65535,
+        default_factory=_as_in_a_stack(key),
+        show_default=False,
+        help="Port on 127.0.0.1; default: as in a stack.",
+    )
+    return option
+
+
+def _retention(days: int) -> int:
+    from otel.clickhouse import LONGEST_RETENTION_DAYS
+
+    if not 1 <= days <= LONGEST_RETENTION_DAYS:
+        raise typer.BadParameter(f"must be from 1 to {LONGEST_RETENTION_DAYS}")
+    return days
 
 
 @app.command("install")
@@ -40,16 +70,23 @@ def install(version: Version = None) -> None:
 def run(
     *,
     version: Version = None,
-    profile: Annotated[str | None, typer.Option(help="Profile; default: chosen by the variables.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile; default: chosen from the environment variables.")
+    ] = None,
     production: Annotated[bool, typer.Option("--production", help="Choose the production variant.")] = False,
     retention_days: Annotated[
         int,
-        typer.Option(min=1, max=3650, help="How long ClickHouse keeps signals in new tables."),
-    ] = 30,
-    grpc_port: Port = 4317,
-    http_port: Port = 4318,
-    health_port: Port = 13133,
-    metrics_port: Port = 8888,
+        typer.Option(
+            callback=_retention,
+            default_factory=_as_in_a_stack("telemetryRetentionDays"),
+            show_default=False,
+            help="How long ClickHouse keeps signals in new tables; default: as in a stack.",
+        ),
+    ],
+    grpc_port: Annotated[int, _port("otlpGrpcPort")],
+    http_port: Annotated[int, _port("otlpHttpPort")],
+    health_port: Annotated[int, _port("collectorHealthPort")],
+    metrics_port: Annotated[int, _port("collectorMetricsPort")],
 ) -> None:
     """Run a collector on this machine until Ctrl-C.
 

@@ -36,6 +36,7 @@ def _fail(error: Exception) -> None:
 
 def main() -> None:
     """Run a verb. Errors that the user can act on are reported without a traceback."""
+    terminal.replace_unencodable()
     try:
         app()
     except OperationError as error:

@@ -31,7 +31,7 @@ def down(
         typer.Option(
             "--leftovers",
             envvar="LEFTOVERS",
-            help="Also remove what has the stack's label and is in no state, data included.",
+            help="Also remove resources that have the stack's label and are in no state, data included.",
         ),
     ] = False,
 ) -> None:
@@ -68,7 +68,7 @@ def doctor(stack: Stack = "dev", json: Json = False) -> None:
 @app.command()
 def traces(
     stack: Stack = "dev",
-    follow: Annotated[bool, typer.Option(help="Then show new traces as they come, until Ctrl-C.")] = True,
+    follow: Annotated[bool, typer.Option(help="Then show new traces as they arrive, until Ctrl-C.")] = True,
     last: Annotated[int, typer.Option(min=0, help="How many of the recorded traces to show first.")] = 10,
     errors: Annotated[bool, typer.Option("--errors", help="Show only traces with an error.")] = False,
 ) -> None:
@@ -81,7 +81,7 @@ def traces(
 
 @app.command()
 def env(stack: Stack = "dev") -> None:
-    """Print shell lines with which plain `pulumi` works in a shell.
+    """Print the variables for using plain `pulumi` in a shell, as shell code.
 
     Use them with `eval "$(make -s env)"`.
     """

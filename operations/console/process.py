@@ -55,7 +55,7 @@ def run(
         insist: the signal for the program when it is asked to end a second time.
 
     Ctrl-C, SIGTERM and a closed terminal are passed on to the program, which then ends in its own way. It is never
-    left running alone: an update that goes on unseen would hold its lock, and surprise the next one.
+    left running alone: an update that goes on unseen would hold its lock and block the next one.
     """
     process = subprocess.Popen(
         list(command),
@@ -124,7 +124,7 @@ def _signals_passed_on(process: subprocess.Popen[str], insist: signal.Signals) -
         # A signal to a group of processes may reach this one twice, for one request.
         again = asked is not None and now - asked > ONE_REQUEST_SECONDS
         asked = asked or now
-        terminal.say(f"{signal.Signals(number).name} received: stopping in order (once more: at once)")
+        terminal.say(f"{signal.Signals(number).name} received: stopping cleanly (a second one stops at once)")
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(insist if again else signal.SIGINT)
 

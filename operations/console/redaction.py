@@ -1,4 +1,4 @@
-"""Takes the secrets of this process out of whatever is printed or logged.
+"""Removes the secrets of this process from whatever is printed or logged.
 
 Whoever decrypts a secret hides it once; `terminal`, `process` and `run_log` write redacted text only.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 SHORTEST = 5
@@ -20,12 +20,20 @@ _forms: set[str] = set()
 
 
 def hide(values: Iterable[str]) -> None:
-    """Take these values, and each line of them, out of everything that this process writes from now on."""
+    """Remove these values, and each line of them, from everything that this process writes from now on."""
     for value in values:
         for part in {value, *value.splitlines()}:
             if len(part) >= SHORTEST:
                 encoded = base64.b64encode(part.encode()).decode()
-                _forms.update((part, quote(part, safe=""), encoded, json.dumps(part)[1:-1]))
+                _forms.update((part, quote(part, safe=""), encoded, *_in_json(part)))
+
+
+def _in_json(text: str) -> Iterator[str]:
+    yield json.dumps(text)[1:-1]
+    as_it_is = json.dumps(text, ensure_ascii=False)[1:-1]
+    yield as_it_is
+    # As Go's encoder writes it, which the collector and Docker use.
+    yield re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", as_it_is)
 
 
 def redacted(text: str) -> str:

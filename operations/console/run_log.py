@@ -13,7 +13,7 @@ from toolchain import locations
 
 
 def _new_file(verb: str, stack: str) -> Path:
-    """Make the file; only its owner may read it."""
+    """Create the file; only its owner may read it."""
     folder = locations.private_folder(locations.logs())
     path = folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{verb}-{stack}.log"
     path.touch(mode=0o600)

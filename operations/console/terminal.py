@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -33,8 +34,15 @@ def say_error(text: str) -> None:
     print(redacted(text), file=sys.stderr, flush=True)
 
 
+def replace_unencodable() -> None:
+    """Write `?` from now on where the terminal's encoding lacks a character such as `→`, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
 def discard_output() -> None:
-    """Write standard output to nowhere from now on: its reader has gone.
+    """Discard standard output from now on, because its reader has gone.
 
     Without it, Python would fail once more when it flushes at its end.
     """
@@ -77,12 +85,18 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
+    class PersistentConsole(Console):
+        """Goes on when the reader has gone, as `say` does; Rich would end the program."""
+
+        def on_broken_pipe(self) -> None:
+            discard_output()
+
     grid = Table(title=redacted(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(redacted(cell), style=_style(cell)) for cell in row))
-    Console(width=_width(), highlight=False).print(grid)
+    PersistentConsole(width=_width(), highlight=False).print(grid)
 
 
 def _width() -> int:
@@ -114,12 +128,12 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask before something that cannot be undone.
 
     Raises:
-        OperationError: when the answer is no, or there is no terminal to ask at.
+        OperationError: when the answer is no, or there is no terminal to ask on.
     """
     if yes:
         return
     if not is_interactive():
-        raise OperationError(f"{question} There is no terminal to ask at", fix=["confirm with YES=1"])
+        raise OperationError(f"{question} There is no terminal to ask on", fix=["confirm with YES=1"])
     print(f"{redacted(question)} [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in _YES:
         raise OperationError("cancelled")

@@ -16,7 +16,7 @@ import httpx
 import otel
 from operations.console import terminal
 from operations.console.errors import OperationError
-from operations.console.redaction import hide
+from operations.console.redaction import hide, redacted
 from operations.engine.protocol import Engine
 from operations.stack.target import Target
 from operations.telemetry import clickhouse as clickhouse_http
@@ -85,7 +85,7 @@ def send(to: OtlpPort, trace_id: str) -> None:
     except httpx.HTTPError as error:
         raise NotYetError(str(error) or type(error).__name__) from None
     if not answer.is_success:
-        raise NotYetError(f"HTTP {answer.status_code} {answer.text[:300].strip()}")
+        raise NotYetError(f"HTTP {answer.status_code} {redacted(answer.text.strip())[:300]}")
 
 
 def in_clickhouse(target: otel.ClickHouse, password: str, trace_id: str, *, ca_bundle: str | None = None) -> bool:

@@ -72,6 +72,6 @@ def _explained(error: ClickHouseError) -> OperationError | UndeliverableError:
                 fix=["use the port of its HTTP interface, usually 8123, or 8443 with TLS"],
             )
         case Failure.STATEMENT:
-            return UndeliverableError(f"ClickHouse does not create the tables: {error}")
+            return UndeliverableError(f"ClickHouse did not create the tables: {error}")
         case Failure.UNREACHABLE:
             return UndeliverableError(str(error))

@@ -25,7 +25,7 @@ class Checkout:
         """The name of the Pulumi project.
 
         Raises:
-            OperationError: when there is no project here.
+            OperationError: when there is no project here, or its file is invalid.
         """
         import yaml
 
@@ -34,7 +34,12 @@ class Checkout:
             raise OperationError(
                 "no Pulumi project here", where=str(path), fix=["run this in a clone of the project"]
             )
-        return str(yaml.safe_load(path.read_text(encoding="utf-8"))["name"])
+        try:
+            return str(yaml.safe_load(path.read_text(encoding="utf-8"))["name"])
+        except (yaml.YAMLError, ValueError, KeyError, TypeError):
+            raise OperationError(
+                "the file of the Pulumi project cannot be read", where=str(path), fix=["restore it from git"]
+            ) from None
 
     def stack_file(self, stack: str) -> StackFile:
         """Return the file of a stack; of one that does not exist, an empty one.

@@ -107,7 +107,7 @@ def mismatch(stack_file: StackFile, environment: Mapping[str, str]) -> Operation
         f"{file} was salted with another passphrase than the one in use (from {source(environment)})",
         where=f"stack {stack_file.stack}, key encryptionsalt in {stack_file.path}",
         fix=[
-            "use the passphrase that it was made with: PULUMI_CONFIG_PASSPHRASE_FILE=/path/of/it make up "
+            "use the passphrase that it was created with: PULUMI_CONFIG_PASSPHRASE_FILE=/path/of/it make up "
             f"STACK={stack_file.stack}",
             forget,
             "(a deployed stack needs its own passphrase: its state cannot be read without it)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,34 @@ def _kind(type_token: str) -> str:
 
 
 @dataclass
+class EventFile:
+    """The file to which a running command writes its events, one JSON document in each line."""
+
+    path: Path
+    _read: int = 0
+
+    def added(self) -> list[dict[str, Any]]:
+        """Return the events since the last time; an incomplete line is left for the next time."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                added = file.read()
+        except FileNotFoundError:
+            return []
+        complete, newline, _ = added.rpartition(b"\n")
+        self._read += len(complete) + len(newline)
+        return [event for line in complete.splitlines() if (event := _parsed(line)) is not None]
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None  # reading along must never end an update
+    return event if isinstance(event, dict) else None
+
+
+@dataclass
 class EventLog:
     """The steps of a running command; each query reads what has been added to the file."""
 
@@ -41,7 +70,10 @@ class EventLog:
     failed: list[str] = field(default_factory=list)
     """Names of the resources whose step failed, in order."""
     _steps: dict[str, InProgress] = field(default_factory=dict)
-    _read: int = 0
+    _file: EventFile = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._file = EventFile(self.path)
 
     def in_progress(self) -> tuple[InProgress, ...]:
         """Return the steps in progress, oldest first."""
@@ -49,22 +81,10 @@ class EventLog:
         return tuple(sorted(self._steps.values(), key=lambda step: step.since))
 
     def read(self) -> None:
-        """Read what was added since the last time; an incomplete line is left for the next time."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._read)
-                added = file.read()
-        except FileNotFoundError:
-            return
-        complete, _, _ = added.rpartition(b"\n")
-        if not complete:
-            return
-        self._read += len(complete) + 1
-        for line in complete.splitlines():
-            try:
-                self.take(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                continue  # the heartbeat must never end an update
+        """Read what was added since the last time."""
+        for event in self._file.added():
+            with suppress(KeyError, TypeError, ValueError):  # the heartbeat must never end an update
+                self.take(event)
 
     def take(self, event: dict[str, Any]) -> None:
         """Apply one event."""
@@ -87,7 +107,7 @@ class EventLog:
 
 
 def _is_custom(metadata: dict[str, Any]) -> bool:
-    # A component is "in progress" for as long as its children are, so it tells nothing.
+    # A component is "in progress" for as long as its children are, so it says nothing.
     state = metadata.get("new") or metadata.get("old") or {}
     return bool(state.get("custom"))
 

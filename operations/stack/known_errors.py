@@ -13,7 +13,7 @@ _FIXES: tuple[tuple[tuple[str, ...], str], ...] = (
         'no passphrase in this shell: `eval "$(make -s env STACK={stack})"`',
     ),
     (
-        ("stack is currently locked", "the stack is currently locked"),
+        ("stack is currently locked",),
         "another update of this stack runs, or one was killed: wait for it, or if there is none, "
         "`pulumi cancel --stack {stack}`",
     ),
@@ -40,9 +40,15 @@ _FIXES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("no resource plugin", "failed to discover plugin", "Could not automatically download"),
         "a Pulumi plugin is missing: `make toolchain`",
     ),
+    (
+        ("a later version has left",),
+        "the collector that ran before has not delivered everything: put it back with `pulumi config rm "
+        "collectorVersion --stack {stack}` and `make up STACK={stack}`, and change the version when "
+        "otelcol_exporter_queue_size is 0 at each collector's metrics port",
+    ),
     (("OOMKilled", "exit code 137"), "a service ran out of memory: raise its `…MemoryMb` setting"),
     (
-        ("is protected", "cannot be deleted\nbecause it is protected"),
+        ("is protected",),
         "protected stacks keep their data: `make down STACK={stack}` says how to remove the protection",
     ),
 )

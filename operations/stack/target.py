@@ -91,7 +91,6 @@ class Target:
         for ciphertext in self.stack_file.ciphertexts(full_key):
             found = self._decrypted(ciphertext)
             if found is not None:
-                hide([found])
                 return found
         found = self.pulumi().answer("config", "get", full_key).removesuffix("\n")
         hide([found])
@@ -105,11 +104,15 @@ class Target:
             return None
 
     def _decrypted(self, ciphertext: str) -> str | None:
-        """Return the text of an encrypted value; None where it cannot be decrypted here."""
+        """Return the text of an encrypted value, and hide it from output; None where it is not decrypted here."""
+        if self._usable_decrypter is None:
+            return None
         try:
-            return self._usable_decrypter.decrypt(ciphertext) if self._usable_decrypter else None
+            found = self._usable_decrypter.decrypt(ciphertext)
         except decryption.WrongPassphraseError:
             return None
+        hide([found])
+        return found
 
     def engine(self) -> Engine:
         """Return the engine.
@@ -141,13 +144,9 @@ class Target:
         Raises:
             OperationError: when the passphrase is not the stack's.
         """
-        if self.decrypter is None:
-            return
-        for ciphertext in self.stack_file.ciphertexts():
-            try:
-                hide([self.decrypter.decrypt(ciphertext)])
-            except decryption.WrongPassphraseError:
-                continue
+        if self.decrypter is not None:
+            for ciphertext in self.stack_file.ciphertexts():
+                self._decrypted(ciphertext)
 
     def pulumi(self) -> PulumiCli:
         """Return the CLI for this stack; the stack file's secrets are hidden from here on."""

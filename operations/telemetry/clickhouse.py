@@ -66,7 +66,7 @@ def ask(
     if code is not None:
         raise ClickHouseError(Failure.STATEMENT, redacted(answer.text.strip())[:300])
     if answer.status_code in _UNREACHABLE:
-        why = f"HTTP {answer.status_code} from a proxy before it"
+        why = f"HTTP {answer.status_code} from a proxy in front of it"
         raise ClickHouseError(Failure.UNREACHABLE, f"ClickHouse does not answer: {why}")
     raise not_clickhouse(f"HTTP {answer.status_code}")
 

@@ -77,7 +77,7 @@ def _reading_image(target: Target, engine: Engine) -> str:
         if image in present:
             return str(image)
     raise OperationError(
-        "the image to read volumes with is missing", where=catalogue.DEBIAN_IMAGE, fix=["`make toolchain`"]
+        "the image that reads volumes is missing", where=catalogue.DEBIAN_IMAGE, fix=["`make toolchain`"]
     )
 
 

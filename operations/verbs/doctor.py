@@ -13,8 +13,10 @@ from operations.checks import machine, network
 from operations.checks import stack as stack_checks
 from operations.checks.result import Check, CheckState, broken, note, ok, unknown
 from operations.console import terminal
+from operations.console.errors import OperationError
 from operations.engine.protocol import Engine, EngineFacts, EngineUnreachableError
 from operations.stack.target import Target, target
+from settings import Settings, load
 from toolchain import locations
 from toolchain.errors import StepFailedError
 
@@ -29,22 +31,32 @@ def _engine(on: Target) -> tuple[Engine | None, EngineFacts | None, str]:
     return engine, engine.facts(), ""
 
 
-def _machine(on: Target, engine: Engine | None, facts: EngineFacts | None, why: str) -> list[Check]:
+def _settings(on: Target) -> Settings:
+    """Return the stack's settings; the defaults where its file cannot be read, which another check reports."""
+    try:
+        return on.settings
+    except OperationError:
+        return load({}, (), stack=on.stack)
+
+
+def _machine(
+    on: Target, settings: Settings, engine: Engine | None, facts: EngineFacts | None, why: str
+) -> list[Check]:
     folders = {"state": locations.state_home(), "cache": locations.cache_home()}
     checks = [machine.engine_check(engine, facts, why)]
     if facts and engine and engine.is_local and Path(facts.root).exists():
         folders["engine"] = Path(facts.root)
     if facts and engine:
         available = machine.available_memory() if engine.is_local else None
-        checks.append(machine.memory_check(on.settings, facts.memory, available))
+        checks.append(machine.memory_check(settings, facts.memory, available))
         checks.append(machine.cpu_check(facts.cpus))
         checks += [note("engine", warning) for warning in facts.warnings]
     else:
         checks += [unknown(name, "no engine answers") for name in ("memory", "cpu")]
-    return [*checks, *machine.quick(on.stack, on.settings, engine, folders)]
+    return [*checks, *machine.quick(on.stack, settings, engine, folders)]
 
 
-def _network(on: Target, facts: EngineFacts | None) -> list[Check]:
+def _network(on: Target, settings: Settings, facts: EngineFacts | None) -> list[Check]:
     hosts = facts.registry_hosts if facts else ()
     probes = network.probe_all(network.registries(on.environment, hosts))
     others = list(network.times(probes))
@@ -53,7 +65,7 @@ def _network(on: Target, facts: EngineFacts | None) -> list[Check]:
         others.append(("the engine", engine_time))
     return [
         network.dns_check(probes, by_proxy=network.has_proxy(on.environment)),
-        network.tls_check(probes, ca_bundle=on.settings.ca_bundle, environment=on.environment),
+        network.tls_check(probes, ca_bundle=settings.ca_bundle, environment=on.environment),
         machine.clock_check(datetime.now(UTC), others),
     ]
 
@@ -61,10 +73,11 @@ def _network(on: Target, facts: EngineFacts | None) -> list[Check]:
 def diagnose(on: Target) -> tuple[Check, ...]:
     """Run every check."""
     engine, facts, why = _engine(on)
+    settings = _settings(on)
     return (
         ok("machine", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"),
-        *_machine(on, engine, facts, why),
-        *_network(on, facts),
+        *_machine(on, settings, engine, facts, why),
+        *_network(on, settings, facts),
         *stack_checks.stack_checks(on, engine),
     )
 

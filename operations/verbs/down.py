@@ -98,7 +98,7 @@ def _clean_up(target: Target, engine: Engine, *, own: bool, yes: bool, leftovers
     if left.is_empty:
         return
     if leftovers:
-        terminal.confirm(f"Remove what no state knows, data included: {left}?", yes=yes)
+        terminal.confirm(f"Remove these resources, which are in no state, data included: {left}?", yes=yes)
         remove_readers(engine, target.stack)
     if leftovers or own:
         remove(engine, left, data=leftovers)

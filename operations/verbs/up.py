@@ -27,7 +27,7 @@ def deploy(target: Target, *, yes: bool) -> None:
     """Run `pulumi up`; protected stacks show a preview first and ask.
 
     Raises:
-        OperationError: when it fails, or when there is no terminal to confirm the changes of a protected stack at.
+        OperationError: when it fails, or when a protected stack needs confirmation without a terminal.
     """
     pulumi = target.pulumi()
     common = ("up", *_colour(pulumi), "--suppress-outputs", "--suppress-permalink=true")
@@ -108,7 +108,7 @@ def show_endpoints(target: Target) -> None:
     outputs = target.state().outputs
     stack = target.stack
     terminal.table(f"stack {stack}", ("what", "where"), summary.rows(outputs, stack))
-    terminal.say("Try it (pasted as it is, in any folder):\n")
+    terminal.say("Try it (paste this into a shell, in any folder):\n")
     terminal.say(summary.snippets(outputs, root=target.checkout.root, stack=stack))
     terminal.say("\nNext:")
     for step in summary.next_steps(outputs, stack, has_provider=has_provider(target.settings)):

@@ -182,14 +182,14 @@ class EngineRuntime:
             must_run=not is_job,
             stop_signal=spec.stop_signal,
             stop_timeout=spec.drain_seconds,
-            # The provider stops with this one; without it a delete is a kill.
+            # The provider's grace period for a delete; without it, it kills the container.
             destroy_grace_seconds=spec.drain_seconds,
             healthcheck=_health(health) if health else None,
             wait=health is not None,
             wait_timeout=spec.deadline_seconds + _gate_seconds(spec),
             opts=pulumi.ResourceOptions(
                 parent=parent,
-                depends_on=[*depends_on, *_mounted(spec)],
+                depends_on=[*depends_on, *spec.mounted],
                 delete_before_replace=spec.rollout is Rollout.STOP_FIRST,
                 replace_on_changes=_REPLACE_ON_CHANGES,
                 replace_with=list(replace_with),
@@ -229,11 +229,6 @@ def _job_health(deadline_seconds: int) -> HealthCheck:
 def _gate_seconds(spec: ServiceSpec) -> int:
     """Return the seconds that the startup gate's job may take, and a minute, so that the hook gives up first."""
     return spec.startup_gate.deadline_seconds + 60 if spec.startup_gate else 0
-
-
-def _mounted(spec: ServiceSpec) -> list[pulumi.Resource]:
-    volumes = [mount.volume.resource for mount in spec.mounts if isinstance(mount, Mount)]
-    return [*volumes, *(files.resource for files in spec.files)]
 
 
 def _environment(environment: Mapping[str, pulumi.Input[str]]) -> list[pulumi.Input[str]] | None:

@@ -35,7 +35,7 @@ class Content:
 
 
 class Channel(Protocol):
-    """A place to which a secret could leak."""
+    """A channel through which a secret could leak."""
 
     @property
     def name(self) -> str:

@@ -92,7 +92,7 @@ def clickhouse(canaries: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def canaries() -> dict[str, str]:
-    """A canary per secret setting; none may be found outside of the places that keep secrets."""
+    """A canary per secret setting; none may be found outside of the channels that keep secrets."""
     return plant_canaries("openaiApiKey", "serverPassword", "encryptionKey", "clickhousePassword")
 
 

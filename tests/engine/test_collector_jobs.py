@@ -185,7 +185,7 @@ def test_soak_fails_when_the_collector_is_gone(job: Job) -> None:
 
 
 def test_the_image_has_run_job_which_ends_with_its_commands_code(job: Job) -> None:
-    # Its contract is tested for both of its forms in images/collector/cmd/run-job.
+    # The contract of both implementations is tested in images/collector/cmd/run-job.
     code, printed = job("run-job", "soak")
 
     assert code == 1

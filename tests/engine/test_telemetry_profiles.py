@@ -150,7 +150,7 @@ def distrusting(stack: Deployment, signoz: InSigNoz, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def kept(distrusting: Deployment) -> Conversation:
-    """A conversation that took place while SigNoz was not trusted."""
+    """A conversation while SigNoz was not trusted."""
     return converse(distrusting)
 
 

@@ -1,4 +1,4 @@
-"""The official way with the real CLI: a local server has Pulumi's URLs; Pulumi itself downloads the plugins."""
+"""The official install method with the real CLI: a local server has Pulumi's URLs."""
 
 from __future__ import annotations
 

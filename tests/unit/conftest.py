@@ -222,7 +222,7 @@ def described(deploy: Deploy, rendered: dict[str, Any], _program_folder: None) -
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one authority instead of a machine's hundreds, which every single HTTP client reads again."""
+    """Trust one CA instead of a machine's hundreds, which every single HTTP client reads again."""
     folder = tmp_path_factory.mktemp("authorities")
     trusted = str(Authority(folder).certificate)
     with pytest.MonkeyPatch.context() as patched:

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.unit
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = tuple(sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]))
 SHELL = ("sh", "bash", "console")
-# What must be known before reading on stands within them.
+# The status of Letta V1 must be stated within them.
 FIRST_SCREEN_LINES = 20
 
-# What the README tells people to run → where that is run for real, or tested: file and a text in it.
+# Commands that the README shows → where each is run for real, or tested: file and a text in it.
 COVERED = {
     "make up": ("tests/engine/conftest.py", 'deployment.make("up")'),
     "make test": (".ci/run", "make test"),
@@ -51,13 +51,13 @@ COVERED = {
     "pulumi stack init": ("tests/engine/conftest.py", '"stack", "init"'),
     "pulumi config set --secret": ("testbed/deployment.py", '"config", "set", "--secret"'),
     "pulumi config set": ("tests/preview/test_preview.py", '"config", "set", full'),
-    # Only taken away again what was set; Pulumi's own, on the stack file.
+    # Pulumi's own command, which edits the stack file.
     "pulumi config rm": ("settings/problems.py", "pulumi config rm"),
     "pulumi cancel": ("operations/deploy/preflight.py", '"cancel", "--yes"'),
 }
-# Values that stand for something of the reader's.
+# Placeholders for the reader's own values.
 PLACES = ("../letta", "/path/ca.pem", "REFERENCE")
-# Not ours to test: other people's programs, and words of the shell.
+# Not tested: other programs, and builtins of the shell.
 OTHERS = ("curl", "docker", "eval", "export", "pip", "python", "sudo")
 
 
@@ -210,7 +210,7 @@ def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
-def test_the_state_of_letta_v1_is_told_in_the_first_screen() -> None:
+def test_the_status_of_letta_v1_is_on_the_first_screen() -> None:
     lines = README.splitlines()[:FIRST_SCREEN_LINES]
     missing = [word for word in ("retired", "no security updates", "production") if word not in " ".join(lines)]
     assert not missing

@@ -21,7 +21,7 @@ INDEX = (RUNBOOKS / "README.md").read_text(encoding="utf-8")
 PAGES = {
     page.name: page.read_text(encoding="utf-8") for page in sorted(RUNBOOKS.glob("*.md")) if page.stem != "README"
 }
-PARTS = ("What it means", "How to look", "How to fix", "How to know that it is fixed")
+PARTS = ("What it means", "How to investigate", "How to fix", "How to know that it is fixed")
 
 RULES = yaml.safe_load((ROOT / "otel" / "alerts.yaml").read_text(encoding="utf-8"))
 ALERTS: dict[str, dict[str, Any]] = {
@@ -162,7 +162,7 @@ def test_an_alert_and_its_page_agree_on_the_severity(alert: str) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
-def test_a_page_says_what_it_is_how_to_look_how_to_fix_and_how_to_know(page: str) -> None:
+def test_a_page_says_what_it_is_how_to_investigate_how_to_fix_and_how_to_know(page: str) -> None:
     assert re.findall(r"^## (.+)$", PAGES[page], re.MULTILINE) == list(PARTS)
 
 

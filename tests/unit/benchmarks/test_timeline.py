@@ -11,6 +11,7 @@ import pytest
 from benchmarks import cold, engine_events
 from benchmarks.timeline import Recording, Span, critical_path, dependencies, label, spans
 from catalogue import SERVICE_LABEL
+from operations.stack.event_log import EventFile
 
 pytestmark = pytest.mark.unit
 
@@ -83,7 +84,7 @@ def test_a_resource_is_shown_by_its_kind_and_name() -> None:
 
 def test_an_event_is_read_when_its_line_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "events.json"
-    recording = Recording(path=path)
+    recording = Recording(file=EventFile(path))
     recording.take()
     with path.open("w") as file:
         file.write(json.dumps({"one": 1}) + '\n{"tw')

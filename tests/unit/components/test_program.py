@@ -118,7 +118,7 @@ def test_an_images_tag_changes_with_its_files_modes_and_arguments(tmp_path: Path
     assert content_hash(tmp_path, {"BASE": "a"}) != executable
 
 
-def test_bytecode_beside_an_images_scripts_does_not_change_its_tag(tmp_path: Path) -> None:
+def test_bytecode_next_to_an_images_scripts_does_not_change_its_tag(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM x")
     first = content_hash(tmp_path, {})
     (tmp_path / "__pycache__").mkdir()

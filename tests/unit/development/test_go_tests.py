@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 
 
 class World:
-    """A Go in a folder of its own, which fails at what it is told to."""
+    """A Go in a folder of its own, which fails at the chosen commands."""
 
     def __init__(self, folder: Path) -> None:
         self.go, self._gofmt, self._calls = folder / "bin/go", folder / "bin/gofmt", folder / "calls"

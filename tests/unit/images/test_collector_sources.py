@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import otel
+from operations.stack.known_errors import fixes
 from otel.example import example
 from toolchain.locations import ROOT
 
@@ -64,3 +65,9 @@ def test_the_modules_are_of_the_version_and_summed(version: str) -> None:
 def test_there_are_sources_for_the_versions_that_can_be_chosen_and_the_default_is_built() -> None:
     assert {path.parent.name for path in SOURCES.glob("*/go.mod")} == set(otel.VERSIONS)
     assert f"ARG COLLECTOR_VERSION={otel.DEFAULT_VERSION}\n" in (SOURCES.parent / "Dockerfile").read_text()
+
+
+def test_what_to_do_about_a_refused_queue_is_known() -> None:
+    refusal = (SOURCES / "0.96.0" / "downgrade" / "downgrade.go").read_text()
+
+    assert "pulumi config rm collectorVersion --stack dev" in " ".join(fixes(refusal, "dev"))

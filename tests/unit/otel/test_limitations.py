@@ -1,4 +1,4 @@
-"""What users are told that a profile does not guarantee."""
+"""What the program says that a profile does not guarantee."""
 
 from __future__ import annotations
 

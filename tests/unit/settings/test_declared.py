@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from settings import SECRET_KEYS, Settings, load, read_stack_file
+from settings import SECRET_KEYS, UNREADABLE, Settings, load, read_stack_file
 from settings.raw_values import UNSET
 from settings.schema import fields, kinds
 from settings.values import PROJECT_ROOT
@@ -84,14 +84,15 @@ def test_the_stacks_of_all_environments_are_committed() -> None:
 def test_a_committed_stack_file_loads(path: Path) -> None:
     stack = path.name.split(".")[1]
     stored = read_stack_file(path)
-    settings = load(stored.values, stored.secret_keys, stack=stack, plain_parts=stored.plain_parts)
+    values = stored.decrypted(lambda _: UNREADABLE)
+    settings = load(values, stored.secret_keys, stack=stack, plain_parts=stored.plain_parts)
     assert settings.deployment_environment == stack
     assert settings.protect_data is (stack != "dev")
 
 
 def test_production_has_a_server_to_spare() -> None:
     stored = read_stack_file(PROJECT_ROOT / "Pulumi.prod.yaml")
-    settings = load(stored.values, (), stack="prod")
+    settings = load(stored.config, (), stack="prod")
     assert settings.letta_replicas == 2
     assert settings.postgres_memory_mb > Settings().postgres_memory_mb
 

@@ -86,7 +86,7 @@ def test_a_plain_value_among_encrypted_ones_is_found_in_the_stack_file(project: 
         "    EXA_API_KEY: canary\n"
         "encryptionsalt: v1:xyz\n"
     )
-    # Pulumi calls the whole object secret as soon as one part of it is.
+    # Pulumi marks the entire object as secret as soon as one part of it is.
     set_all_config(
         {"letta:serverSecrets": '{"TAVILY_API_KEY": "x", "EXA_API_KEY": "canary"}'}, ["letta:serverSecrets"]
     )

@@ -62,7 +62,7 @@ def test_a_key_is_invalid_by_itself_or_by_a_part_of_it() -> None:
         ({"services": "data", "bindAddress": "0.0.0.0", "redisPort": "16379"},  # noqa: S104
          {"services": "data", "redisPort": "16379"}),
         ({"telemetryProfile": "clickhouse-prod", "apiPort": "18283"}, {"apiPort": "18283"}),
-        # It is at its default already, so what it does not fit to.
+        # The key already has its default, so the settings that it conflicts with are reset.
         ({"apiPort": "4317", "otlpHttpPort": "14318"}, {"otlpHttpPort": "14318"}),
         ({"clickhouseEndpoint": "https://clickhouse.example"}, {}),
         ({"lettaReplicas": "16", "lettaMemoryMb": "1000"}, {"lettaMemoryMb": "1000"}),
@@ -96,7 +96,7 @@ def test_an_object_that_is_encrypted_as_one_is_left_out_when_it_cannot_be_decryp
 
 def test_an_encrypted_value_that_is_no_secret_is_one_problem_and_not_two() -> None:
     (problem,) = check({"apiPort": UNREADABLE}, ["apiPort"], stack="dev").problems
-    assert problem.rule == "is stored encrypted, but it is no secret and will be readable"
+    assert problem.rule == "is stored encrypted, but is not a secret: its value will be readable"
 
 
 @pytest.mark.parametrize("key", sorted(SECRET_KEYS))
@@ -117,7 +117,7 @@ def test_an_encrypted_value_is_refused_where_it_would_become_readable() -> None:
         encrypted=("letta:serverEnvironment", "letta:grafanaUrl"),
     )
     url, environment = error.problems
-    assert url.rule == "is stored encrypted, but it is no secret and will be readable"
+    assert url.rule == "is stored encrypted, but is not a secret: its value will be readable"
     assert url.fix == "pulumi config set letta:grafanaUrl https://grafana.example --stack dev"
     assert environment.rule.endswith("use letta:serverSecrets for them")
     assert environment.fix == "pulumi config rm letta:serverEnvironment --stack dev"

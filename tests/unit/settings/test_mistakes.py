@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import catalogue
+from catalogue import Composition
 from settings import SECRET_KEYS, SettingsError, load
 from settings.values import PROJECT_ROOT
 
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.unit
 
 DIGEST = "sha256:" + "0" * 64
 PASSWORD = "correct-horse-battery"
-ALL_IMAGES = ("base", "postgres", "redis", "letta", "nginx", "collector")
+ALL_IMAGES = (*sorted(catalogue.images(Composition.ALL) - {"collector"}), "collector")
 
 
 # What the user wrote → the key that is named, the rule, the command.
@@ -58,7 +60,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a text where an object belongs": (
         {"letta:serverEnvironment": "FOO=bar"},
         "letta:serverEnvironment",
-        "must be an object of names and texts",
+        "must map names to strings",
         "pulumi config set --path letta:serverEnvironment.NAME VALUE --stack dev",
     ),
     "an object within an object": (
@@ -257,10 +259,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "must be a host name without scheme or path",
         "pulumi config set letta:otlpHostName letta.example.com --stack dev",
     ),
-    "a name of the machine for a certificate that there is not": (
+    "a name of the machine without a certificate": (
         {"letta:otlpHostName": "letta.example.com"},
         "letta:requireTls",
-        "must be true with otlpHostName",
+        "must be true when letta:otlpHostName is set",
         "pulumi config set letta:requireTls true --stack dev",
     ),
     "http to ClickHouse where TLS is required": (
@@ -340,13 +342,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a server password with forbidden characters": (
         {"letta:serverPassword": "sixteen chars & more"},
         "letta:serverPassword",
-        "must be 16 to 128 characters out of letters, digits and . _ ~ -",
+        "must be 16 to 128 characters: letters, digits and . _ ~ -",
         "pulumi config set --secret letta:serverPassword --stack dev",
     ),
     "a short server password": (
         {"letta:serverPassword": "letmein"},
         "letta:serverPassword",
-        "must be 16 to 128 characters out of letters, digits and . _ ~ -",
+        "must be 16 to 128 characters: letters, digits and . _ ~ -",
         "pulumi config set --secret letta:serverPassword --stack dev",
     ),
     "a short encryption key": (
@@ -519,7 +521,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a network with host bits": (
         {"letta:networkSubnet": "10.87.0.1/22"},
         "letta:networkSubnet",
-        "(no bits set behind the prefix)",
+        "(no bits set after the prefix)",
         "pulumi config set letta:networkSubnet 10.87.0.0/22 --stack dev",
     ),
     "a network of the internet": (
@@ -607,7 +609,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
             "letta:azureBaseUrl": "https://name.openai.azure.com",
         },
         "letta:azureApiVersion",
-        "must be a date such as 2024-10-21, with or without -preview behind it",
+        "must be a date such as 2024-10-21, optionally followed by -preview",
         "pulumi config set letta:azureApiVersion 2024-10-21 --stack dev",
     ),
 }

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+import catalogue
 from catalogue import Composition
 from settings import SECRET_KEYS, SettingsError, check, load, published_ports
 from settings.rules import violations
@@ -22,18 +23,10 @@ pytestmark = pytest.mark.unit
 unhurried = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CANARY = "canary7f3a91"
-PORT_KEYS = (
-    "apiPort",
-    "otlpGrpcPort",
-    "otlpHttpPort",
-    "collectorHealthPort",
-    "collectorMetricsPort",
-    "postgresPort",
-    "redisPort",
-)
+PORT_KEYS = sorted({key for composition in Composition for key in catalogue.published_ports(composition)})
 # Few enough numbers that both outcomes are usual.
 ports = st.one_of(st.integers(1, 12), st.integers(1, 65535), st.sampled_from([1, 65535, 4317, 8283]))
-# What a careless hand does to a secret: wraps it, breaks it, puts it into an object.
+# Ways in which users paste a secret wrongly: quoted, with line breaks, within an object.
 mangled = st.sampled_from(
     [
         CANARY,
@@ -56,7 +49,7 @@ mangled = st.sampled_from(
 def test_ports_are_accepted_exactly_if_what_runs_has_distinct_ones(
     values: dict[str, int], services: Composition
 ) -> None:
-    used = PORT_KEYS[5:] if services is Composition.DATA else PORT_KEYS[:5]
+    used = catalogue.published_ports(services)
     distinct = len({values[key] for key in used}) == len(used)
     raw = {"services": services.value, **{key: str(port) for key, port in values.items()}}
     if distinct:

@@ -38,22 +38,55 @@ def test_a_stack_file_is_read_as_pulumi_reads_it(tmp_path: Path) -> None:
         "  letta:grafanaUrl:\n"
     )
     stored = read_stack_file(path)
-    assert stored.values == {
+    assert stored.config == {
         "letta:apiPort": "8283",
         "letta:protectData": "true",
         "letta:azureApiVersion": "2024-10-21",
-        "letta:serverEnvironment": '{"A": "1"}',
-        "letta:grafanaUrl": "",
+        "letta:serverEnvironment": {"A": "1"},
+        "letta:openaiApiKey": {"secure": "v1:abc:def"},
+        "letta:grafanaUrl": None,
     }
     assert stored.secret_keys == {"letta:openaiApiKey"}
     assert stored.plain_parts == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("True", "true"),
+        ("FALSE", "false"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ('"True"', "True"),
+        ("0x10", "16"),
+        ("0o17", "15"),
+        ("017", "15"),
+        ("089", "89"),
+        ("-0", "0"),
+        ("+5", "5"),
+        ("18_283", "18283"),
+        ("12:30", "12:30"),
+        (".5", "0.5"),
+        ("5.", "5"),
+        ("1.50", "1.5"),
+        ("1e3", "1000"),
+        ("0.00001", "0.00001"),
+        ("1000000.0", "1000000"),
+        ("1_000.5", "1000.5"),
+        ("0.16.8", "0.16.8"),
+    ],
+)
+def test_scalars_are_the_text_that_pulumi_makes_of_them(written: str, read: str, tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.dev.yaml"
+    path.write_text(f"config:\n  letta:lettaCpus: {written}\n  letta:serverEnvironment: {{A: {written}}}\n")
+    assert read_stack_file(path).config == {"letta:lettaCpus": read, "letta:serverEnvironment": {"A": read}}
 
 
 @pytest.mark.parametrize("content", ["", "config:\n", "encryptionsalt: v1:abc\n"])
 def test_a_stack_file_without_settings_holds_none(content: str, tmp_path: Path) -> None:
     path = tmp_path / "Pulumi.dev.yaml"
     path.write_text(content)
-    assert read_stack_file(path).values == {}
+    assert read_stack_file(path).config == {}
 
 
 @pytest.fixture
@@ -67,7 +100,7 @@ def test_everything_of_a_stack_file_is_read_at_once(path: Path) -> None:
     stored = read_stack_file(path)
     assert stored.exists
     assert stored.stack == "staging"
-    assert stored.values == {"letta:apiPort": "8283"}
+    assert stored.config["letta:apiPort"] == "8283"
     assert stored.secret_keys == {"letta:openaiApiKey", "letta:serverSecrets"}
     assert stored.plain_parts == ("letta:serverSecrets.EXA_API_KEY",)
     assert sorted(stored.ciphertexts()) == ["v1:one:sealed", "v1:two:sealed"]
@@ -89,7 +122,7 @@ def test_a_stack_without_a_file_has_an_empty_one(tmp_path: Path) -> None:
     stored = read_stack_file(tmp_path / "Pulumi.dev.yaml")
     assert not stored.exists
     assert stored.stack == "dev"
-    assert stored.values == {}
+    assert stored.config == {}
     assert stored.encryption_salt is None
 
 
@@ -99,11 +132,16 @@ def test_a_stack_without_a_file_has_an_empty_one(tmp_path: Path) -> None:
         ("config: {canary", r"not valid YAML \(line \d+\)"),
         ("- canary\n", "not a mapping"),
         ("canary\n", "not a mapping"),
+        ("config: canary\n", "below `config:`"),
+        ("config:\n  null: canary\n", "below `config:`"),
+        ("config:\n  letta:apiPort: 0x_\n", "not valid YAML"),
+        ("encryptionsalt: [canary]\n", "`encryptionsalt:` must be text"),
+        ("config:\n  letta:apiPort: canary\udcff\n", "not valid UTF-8"),
     ],
 )
 def test_a_file_of_another_form_is_refused_without_quoting_it(tmp_path: Path, content: str, reason: str) -> None:
     path = tmp_path / "Pulumi.dev.yaml"
-    path.write_text(content)
+    path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(StackFileError, match=reason) as caught:
         read_stack_file(path)
     assert "canary" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""How the modules of settings depend on each other, and what no other package does in their place."""
+"""How the modules of settings depend on each other, and what no other package may do."""
 
 from __future__ import annotations
 

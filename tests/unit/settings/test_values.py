@@ -47,7 +47,7 @@ def test_a_private_key_is_refused_as_a_bundle(tmp_path: Path) -> None:
 
     problem = refused("telemetryCaBundle", bundle)
 
-    assert "there is a private key in it" in problem.rule
+    assert "it contains a private key" in problem.rule
     assert issued.key.read_text().splitlines()[1] not in str(problem)
 
 

@@ -40,7 +40,7 @@ def program(version: str = VERSION, name: str = "otelcol-contrib") -> bytes:
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """Give an archive that looks like the release's, with something in it that must not be unpacked."""
+    """Return an archive that looks like the release's, with something in it that must not be unpacked."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as packed:
         for name, content in {"README.md": b"words", "../escaped": b"outside", **files}.items():
@@ -173,7 +173,7 @@ def test_what_is_built_from_changed_sources_is_another_installation(
 def test_windows_is_refused_with_the_reason_and_a_way_out(world: World, system: str) -> None:
     world.publish()
 
-    with pytest.raises(StepFailedError, match="modes of files") as caught:
+    with pytest.raises(StepFailedError, match="file modes") as caught:
         world.ensure(replace(LINUX, system=system))
 
     assert "wsl --install" in caught.value.fix[0]
@@ -233,7 +233,7 @@ def test_a_program_that_is_absent_different_or_unreadable_is_replaced(world: Wor
 
     assert again.program.read_bytes() == program()
     assert collector.reported_version(again.program) == VERSION
-    assert "is not as it should be" in world.said
+    assert "is damaged" in world.said
 
 
 def test_a_program_is_asked_for_its_version_and_not_only_compared(world: World, tmp_path: Path) -> None:

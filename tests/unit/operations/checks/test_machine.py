@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import catalogue
 from operations.checks import machine
 from operations.checks.result import CheckState
 from operations.engine.protocol import EngineFacts
@@ -112,7 +113,9 @@ def test_limits_within_the_engine_are_none_of_its_troubles(values: dict[str, obj
 
 
 def test_the_wanted_ports_are_those_that_the_stack_publishes() -> None:
-    assert {one.port for one in machine.wanted_ports(_settings(apiPort=9000))} == {9000, 4317, 4318, 13133, 8888}
+    found = {one.key: one.port for one in machine.wanted_ports(_settings(apiPort=9000))}
+    assert set(found) == set(catalogue.published_ports(catalogue.Composition.ALL))
+    assert (found["apiPort"], found["otlpGrpcPort"], found["collectorMetricsPort"]) == (9000, 4317, 8888)
     data = machine.wanted_ports(_settings(services="data", redisPort=7000))
     assert {one.key: one.port for one in data} == {"postgresPort": 5432, "redisPort": 7000}
     assert {one.address for one in machine.wanted_ports(_settings(bindAddress="127.0.0.2"))} == {"127.0.0.2"}

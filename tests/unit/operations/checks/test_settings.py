@@ -20,7 +20,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(autouse=True)
 def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A million rounds are for attackers; the tests need none of them."""
+    """Use few key derivation rounds: a million slow down attackers, and would slow down the tests."""
     monkeypatch.setattr(decryption, "ROUNDS", 1000)
 
 

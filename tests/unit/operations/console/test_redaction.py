@@ -14,9 +14,19 @@ def test_a_secret_is_taken_out_in_its_usual_encodings() -> None:
     assert redacted("p@ss/word-longer p%40ss%2Fword cEBzcy93b3Jk x") == "[secret] [secret] [secret] x"
 
 
-def test_a_secret_is_taken_out_as_json_writes_it() -> None:
-    hide(['pass"word'])
-    assert redacted(r'{"password": "pass\"word"}') == '{"password": "[secret]"}'
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        ('pass"word', r"pass\"word"),
+        ('pä"word', r"p\u00e4\"word"),
+        ('pä"word', r"pä\"word"),
+        ("pass&<word>", r"pass\u0026\u003cword\u003e"),
+    ],
+    ids=["quote", "Python", "other letters", "Go"],
+)
+def test_a_secret_is_taken_out_as_json_writes_it(secret: str, written: str) -> None:
+    hide([secret])
+    assert redacted(f'{{"password": "{written}"}}') == '{"password": "[secret]"}'
 
 
 def test_lines_of_a_secret_of_many_lines_are_taken_out_each() -> None:

@@ -47,7 +47,12 @@ def test_json_stays_json_when_a_number_looks_like_a_secret(capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out) == {"memory": 12345}
 
 
-def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "write", [lambda: terminal.say("unseen"), lambda: terminal.table("unseen", ("what",), [])]
+)
+def test_a_reader_that_goes_away_does_not_end_the_work(
+    write: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Gone(io.StringIO):
         def __init__(self, descriptor: int) -> None:
             super().__init__()
@@ -61,8 +66,19 @@ def test_a_reader_that_goes_away_does_not_end_the_work(tmp_path: Path, monkeypat
 
     with (tmp_path / "output").open("wb") as file:
         monkeypatch.setattr(sys, "stdout", Gone(file.fileno()))
-        terminal.say("unseen")
+        write()
         assert os.fstat(file.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
+
+
+def test_a_character_that_the_terminal_cannot_show_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    terminal.replace_unencodable()
+    terminal.say("fix → 127.0.0.1")
+    terminal.table("stack", ("what",), [("8283 → 8080",)])
+    shown = written.getvalue().decode("ascii")
+    assert "fix ? 127.0.0.1" in shown
+    assert "8283 ? 8080" in shown
 
 
 def test_questions_are_answered_by_yes_or_by_the_user(

@@ -1,4 +1,4 @@
-"""The tables that `collector run` makes in ClickHouse: a real engine, and what else may answer in its place."""
+"""The tables that `collector run` makes in ClickHouse: a real engine, and other servers at its address."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_reason_why_tables_cannot_be_created_is_reported(clickhouse: ClickHo
     clickhouse.ask("CREATE DATABASE mine")
     clickhouse.ask("CREATE TABLE mine.otel_traces (n UInt8) ENGINE = Memory")
 
-    with pytest.raises(tables.UndeliverableError, match=r"does not create the tables: .*Exception"):
+    with pytest.raises(tables.UndeliverableError, match=r"did not create the tables: .*Exception"):
         ensure(clickhouse)
 
 

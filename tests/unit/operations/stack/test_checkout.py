@@ -24,9 +24,17 @@ def test_the_name_of_the_project_is_that_of_its_file(tmp_path: Path) -> None:
         _ = Checkout(tmp_path / "elsewhere").project
 
 
+@pytest.mark.parametrize("content", ["name: {", "- name", "", "runtime: python\n"])
+def test_an_invalid_project_file_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(content)
+    with pytest.raises(OperationError, match="cannot be read") as raised:
+        _ = Checkout(tmp_path).project
+    assert raised.value.where == str(tmp_path / "Pulumi.yaml")
+
+
 def test_the_file_of_a_stack_is_found_by_its_name(tmp_path: Path) -> None:
     checkout = _checkout(tmp_path, "config:\n  letta:apiPort: 9000\n")
-    assert checkout.stack_file("dev").values == {"letta:apiPort": "9000"}
+    assert checkout.stack_file("dev").config == {"letta:apiPort": "9000"}
     assert not checkout.stack_file("other").exists
 
 

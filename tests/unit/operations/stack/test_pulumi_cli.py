@@ -110,6 +110,11 @@ def test_a_missing_pulumi_says_how_to_get_it(tmp_path: Path) -> None:
         ("write /var/lib/docker: no space left on device", "make clean"),
         ("could not find an available, non-overlapping IPv4 address pool", "networkSubnet"),
         ("x509: certificate signed by unknown authority", "caBundle"),
+        (
+            'the queue of "otlp/signoz-traces" for traces is not used, and nothing of it is lost: a later version '
+            "has left 20 requests in it, which this version cannot read",
+            "pulumi config rm collectorVersion --stack dev",
+        ),
     ],
 )
 def test_known_errors_come_with_what_to_do(output: str, fix: str) -> None:

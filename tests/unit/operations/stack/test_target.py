@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(autouse=True)
 def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A million rounds are for attackers; the tests need none of them."""
+    """Use few key derivation rounds: a million slow down attackers, and would slow down the tests."""
     monkeypatch.setattr(decryption, "ROUNDS", 1000)
 
 
@@ -45,6 +45,7 @@ def test_settings_are_read_with_their_secrets(tmp_path: Path) -> None:
     assert target.settings.letta_replicas == 2
     assert target.settings.clickhouse_password
     assert target.settings.clickhouse_password.get_secret_value() == "sk-12345"
+    assert redacted("the key is sk-12345") == "the key is [secret]"
 
 
 @pytest.mark.parametrize(
