@@ -77,6 +77,7 @@ _RULES = f"""\
 - Variables of the server are refused, with the reason, where they would keep it from starting, open it, send data
   elsewhere, or need a library that the image leaves out, and values are checked as the server does: see
   `settings/server_variables.py`.
+- With `deploymentEnvironment` = `prod`, to the letter, the server offers agents no `send_message_to_agent_async`.
 - Keys that nothing reads are refused, such as `docker:host` (set `DOCKER_HOST` instead).
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 
+from catalogue import MACHINE
 from settings import server_environment
 from settings.model import Settings
 from settings.problems import Violation
@@ -29,6 +30,7 @@ def violations(settings: Settings) -> Iterator[Violation]:
                 yield from _wrong_value(key, name, value)
         yield from _twice(key, variables)
     yield from _misplaced(plain, secrets)
+    yield from _agentless({name.upper(): value for name, value in (*plain.items(), *secrets.items())})
     size = sum(len(f"{name}={value}".encode()) + 1 for name, value in (*plain.items(), *secrets.items()))
     if size > _TOGETHER_BYTES:
         yield _violation(
@@ -61,6 +63,20 @@ def _twice(key: str, variables: Mapping[str, str]) -> Iterator[Violation]:
         other = first.setdefault(name.upper(), name)
         if other != name and server_environment.ignores_case(name):
             yield _violation(f"{key}.{name}", f"is {other} to the server, which is set, too: keep one of the two")
+
+
+def _agentless(variables: Mapping[str, str]) -> Iterator[Violation]:
+    """Yield Datadog's tracing without the agent that it sends to."""
+    enabled = server_environment.is_true(variables.get("LETTA_TELEMETRY_ENABLE_DATADOG", ""))
+    if enabled and "LETTA_TELEMETRY_DATADOG_AGENT_HOST" not in variables:
+        yield dataclasses.replace(
+            _violation(
+                f"{_PLAIN}.LETTA_TELEMETRY_DATADOG_AGENT_HOST",
+                "is missing: without it the server looks for Datadog's agent in its own container",
+            ),
+            example=MACHINE,
+            remove=False,
+        )
 
 
 def _misplaced(plain: Mapping[str, str], secrets: Mapping[str, str]) -> Iterator[Violation]:

@@ -105,6 +105,11 @@ def value_rule(name: str, value: str) -> str | None:
     return None if form is None or form.accepts(value) else form.rule
 
 
+def is_true(value: str) -> bool:
+    """Whether the server takes a text for true."""
+    return value.lower() in server_variables.TRUE
+
+
 def ignores_case(name: str) -> bool:
     """Whether a variable is the server's, which reads it in any spelling."""
     return name.upper() in server_variables.FORMS and not name.upper().endswith("_PROXY")

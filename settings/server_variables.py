@@ -26,7 +26,7 @@ class Form:
     accepts: Callable[[str], bool]
 
 
-_TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 
@@ -60,7 +60,7 @@ def _off(reason: str) -> Form:
 
 
 def _on(reason: str) -> Form:
-    return _only(_TRUE, f"must be true: {reason}")
+    return _only(TRUE, f"must be true: {reason}")
 
 
 def _is_list_of_origins(value: str) -> bool:
@@ -81,7 +81,7 @@ def is_reachable(value: str) -> bool:
         return False
 
 
-_FLAG = _only(_TRUE | _FALSE, "must be true or false")
+_FLAG = _only(TRUE | _FALSE, "must be true or false")
 _TEXT = Form(rule="", accepts=lambda value: True)  # noqa: ARG005
 _SHARE = _decimal(0, 1)
 _URL = Form(
@@ -90,6 +90,14 @@ _URL = Form(
         f"localhost, which is the container itself (this machine is {MACHINE})"
     ),
     accepts=is_reachable,
+)
+_BASE_URL = Form(
+    rule=f"{_URL.rule}; without a slash at its end, to which the server appends paths",
+    accepts=lambda value: is_reachable(value) and not value.endswith("/"),
+)
+_LM_STUDIO = Form(
+    rule=f"{_BASE_URL.rule}; before /v1 it must not end in 1 or v, which the server cuts off",
+    accepts=lambda value: is_reachable(value) and value.removesuffix("/v1")[-1] not in "/v1",
 )
 _PROXY = Form(
     rule=(
@@ -225,9 +233,9 @@ FORMS: Mapping[str, Form] = {
     "OPENLLM_AUTH_TYPE": _TEXT,
     "OPENLLM_API_KEY": _TEXT,
     "VLLM_HANDLE_BASE": _TEXT,
-    "SGLANG_API_BASE": _URL,
+    "SGLANG_API_BASE": _BASE_URL,
     "SGLANG_HANDLE_BASE": _TEXT,
-    "LMSTUDIO_BASE_URL": _URL,
+    "LMSTUDIO_BASE_URL": _LM_STUDIO,
     "LETTA_DEFAULT_LLM_HANDLE": _TEXT,
     "LETTA_DEFAULT_EMBEDDING_HANDLE": _TEXT,
     "LETTA_MISTRAL_API_KEY": _TEXT,
@@ -255,7 +263,7 @@ FORMS: Mapping[str, Form] = {
     "LETTA_MULTI_AGENT_SEND_MESSAGE_TIMEOUT": _whole(),
     "LETTA_MULTI_AGENT_CONCURRENT_SENDS": _whole(1),
     "LETTA_ARCHIVAL_MEMORY_TOKEN_LIMIT": _whole(1),
-    "LETTA_MEMFS_SERVICE_URL": _URL,
+    "LETTA_MEMFS_SERVICE_URL": _BASE_URL,
     "LETTA_FILE_PROCESSING_TIMEOUT_MINUTES": _whole(1),
     "LETTA_FILE_PROCESSING_TIMEOUT_ERROR_MESSAGE": _TEXT,
     "LETTA_USE_LETTUCE_FOR_FILE_UPLOADS": _off("the image leaves out Temporal's library"),

@@ -6,6 +6,8 @@ The program and the server's container get accepted settings in `components/test
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from catalogue import MACHINE
@@ -270,7 +272,10 @@ WRONG_VALUES = [
     ("LETTA_MULTI_AGENT_CONCURRENT_SENDS", "1.5"),
     ("GLOBAL_MAX_CONTEXT_WINDOW_LIMIT", "128k"),
     ("SGLANG_API_BASE", "http://localhost:30000"),
+    ("SGLANG_API_BASE", "http://sglang.example:30000/v1/"),
     ("LMSTUDIO_BASE_URL", "http://[::1]:1234/v1"),
+    ("LMSTUDIO_BASE_URL", "http://studio.example:1231/v1"),
+    ("LMSTUDIO_BASE_URL", "http://studio.example:1234/v1/"),
     ("ZAI_BASE_URL", "zai.example"),
     ("LETTA_MEMFS_SERVICE_URL", "http://127.0.0.1:8285"),
     ("HTTPS_PROXY", "http://127.0.0.1:3128"),
@@ -300,6 +305,8 @@ GOOD_VALUES = [
     ("MCP_DISABLE_STDIO", "true"),
     ("TOOL_EXEC_DIR", "/var/lib/letta/tools"),
     ("SGLANG_API_BASE", f"http://{MACHINE}:30000"),
+    ("LMSTUDIO_BASE_URL", f"http://{MACHINE}:1234/v1"),
+    ("ZAI_BASE_URL", "https://api.z.ai/api/paas/v4/"),
     ("HTTPS_PROXY", "http://proxy.example:3128"),
     ("https_proxy", "http://proxy.example:3128"),
     ("NO_PROXY", "localhost,127.0.0.1"),
@@ -347,6 +354,28 @@ def test_a_variable_of_the_server_may_be_set_in_one_spelling_and_one_place() -> 
     # Programs read one or the other of these.
     proxy = "http://proxy.example:3128"
     accepted(serverEnvironment={"https_proxy": proxy, "HTTPS_PROXY": proxy})
+
+
+def test_tracing_by_datadog_needs_the_address_of_its_agent() -> None:
+    (problem,) = variable("LETTA_TELEMETRY_ENABLE_DATADOG", "True")
+    assert problem.fix == (
+        "pulumi config set --path letta:serverEnvironment.LETTA_TELEMETRY_DATADOG_AGENT_HOST "
+        f"{MACHINE} --stack dev"
+    )
+    accepted(
+        serverEnvironment={
+            "LETTA_TELEMETRY_ENABLE_DATADOG": "true",
+            "letta_telemetry_datadog_agent_host": MACHINE,
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b"])
+def test_a_source_directory_that_no_mount_can_name_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name / "letta").mkdir(parents=True)
+    (tmp_path / name / "letta" / "__init__.py").touch()
+    rules = [problem.rule for problem in problems(sourceDirectory=str(tmp_path / name))]
+    assert rules == (["must be a path without colons, which separate the parts of a mount"] if ":" in name else [])
 
 
 def test_a_misspelt_variable_of_the_server_is_refused_with_the_one_that_was_meant() -> None:
