@@ -27,6 +27,9 @@ DATA_SERVICE = "data"
 FILES_SUFFIX = "-files"
 """End of the value of `SERVICE_LABEL` on file bundles: a volume, and a container that never runs."""
 
+MACHINE = "host.docker.internal"
+"""The machine's name in services that reach the outside: there, localhost is the container itself."""
+
 REGISTRY = "letta-platform.invalid"
 """Reserved by RFC 2606: no registry can ever serve it, so a missing image is an error and not a surprise."""
 IMAGE_PREFIX = f"{REGISTRY}/"
@@ -78,6 +81,11 @@ class Service:
     def memory(self) -> str:
         """The setting of its memory limit in MiB."""
         return f"{self.name}MemoryMb"
+
+    @property
+    def cpus(self) -> str:
+        """The setting of its CPU limit; a service may do without one."""
+        return f"{self.name}Cpus"
 
 
 POSTGRES = Service(

@@ -148,6 +148,7 @@ class Collector(pulumi.ComponentResource):
                 files=bundles,
                 mounts=self._mounts(queue),
                 networks=tuple(Attachment(network=network, aliases=(ALIAS,)) for network in args.networks),
+                reaches_machine=True,
                 ports=self._ports() if publishes else (),
                 health=HealthCheck(command=("healthprobe",)),
                 # Requests under way have a timeout of 10 s; what waits stays in the queue.

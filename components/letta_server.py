@@ -143,6 +143,7 @@ def _spec(replica: str, args: LettaServerArgs, files: tuple[Files, ...]) -> Serv
         mounts=_mounts(args),
         tmpfs=(Tmpfs(path="/tmp", size_mb=256), Tmpfs(path=HOME, size_mb=256, executable=True)),  # noqa: S108
         networks=tuple(Attachment(network=network) for network in args.networks),
+        reaches_machine=True,
         health=HealthCheck(
             command=("letta-healthy",),
             # Short, because Docker before version 25 uses it while starting, too.

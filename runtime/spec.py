@@ -32,7 +32,7 @@ class Limits:
     memory_mb: int
     """In MiB; swap is not added to it."""
     cpus: float | None = None
-    """In multiples of 0.1; None for no limit."""
+    """At most two decimals, from 10 on at most one; None for no limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +162,8 @@ class ServiceSpec:
     mounts: tuple[Mount | HostFolder, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     networks: tuple[Attachment, ...] = ()
+    reaches_machine: bool = False
+    """Whether it finds the machine by the name `catalogue.MACHINE`; for services that reach the outside."""
     ports: tuple[PublishedPort, ...] = ()
     drain_seconds: int = 10
     """How long it may take to stop before it is killed."""

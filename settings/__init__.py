@@ -6,7 +6,7 @@ operations. It does not examine the machine (ports held by other programs, free 
 
 from __future__ import annotations
 
-from settings.composition import memory_limits, published_ports, replicas
+from settings.composition import cpu_limits, memory_limits, published_ports, replicas
 from settings.loading import Loaded, check, from_pulumi, load
 from settings.model import (
     NAMESPACE,
@@ -37,6 +37,7 @@ __all__ = [
     "TelemetryProfile",
     "TelemetryVariant",
     "check",
+    "cpu_limits",
     "from_pulumi",
     "has_provider",
     "load",

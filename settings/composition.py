@@ -30,6 +30,12 @@ def memory_limits(settings: Settings) -> Mapping[str, int]:
     }
 
 
+def cpu_limits(settings: Settings) -> Mapping[str, float]:
+    """Return the CPUs that one container of a service may take, by key, for what runs and has a limit."""
+    keys = (service.cpus for service in catalogue.services(settings.services) if service.cpus in fields())
+    return {key: float(settings.value(key)) for key in keys if settings.value(key) is not None}
+
+
 def published_ports(settings: Settings) -> Mapping[str, int]:
     """Return the ports that the stack publishes at `bind_address`, by key, in the order of the model."""
     published = catalogue.published_ports(settings.services)

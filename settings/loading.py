@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from settings.model import NAMESPACE, SECRET_KEYS, Settings
-from settings.problems import Problem, SettingsError, remove_command, set_command, set_secret_command
+from settings.problems import Problem, SettingsError, Violation, remove_command, set_command, set_secret_command
 from settings.raw_values import UNREADABLE, is_empty, is_object, is_unset, parsed
-from settings.rules import Violation, violations
+from settings.rules import violations
 from settings.schema import fields
 from settings.schema import rule as rule_of
 from settings.stack_file import read_stack_file
@@ -21,8 +21,14 @@ _STORED_PLAIN = (
     "is a secret but stored as plain text: store it encrypted, and replace it if the file has left this machine"
 )
 
-# `pulumi` is the engine's own namespace, the others belong to the providers that the program uses.
-_FOREIGN_NAMESPACES = frozenset({"pulumi", "docker", "random"})
+# Pulumi's own; those of providers are read by default providers only, and the program has none.
+_FOREIGN_KEYS = frozenset({"pulumi:disable-default-providers", "pulumi:autonaming", "pulumi:tags"})
+_INSTEAD = {
+    "docker": "which engine is used is decided by the environment variable DOCKER_HOST",
+    "docker:registryAuth": "pull private images on the engine's machine first (`docker login`, `docker pull`)",
+    "random": "there is nothing to configure",
+    "pulumi": f"of pulumi: only {', '.join(sorted(key.partition(':')[2] for key in _FOREIGN_KEYS))} are read",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +111,8 @@ def check(
                 if detail["type"] == "rule"
                 else rule_of(fields()[key], nested=len(path) > 1)
             )
-            problems.append(_value_problem(".".join(path[:2]), rule, stack=stack))
+            example = detail["ctx"].get("example") if detail["type"] == "rule" else None
+            problems.append(_value_problem(".".join(path[:2]), rule, stack=stack, example=example))
     # Every key has a default, so what remains is valid, and the rules between these keys can be checked as well.
     remaining = {key: value for key, value in values.items() if key not in wrong}
     settings = Settings.model_validate(remaining)
@@ -173,16 +180,21 @@ def _bare(key: str) -> str:
 
 
 def _foreign(full_key: str, *, stack: str) -> Problem | None:
-    """Return the problem of a key in a namespace that nothing reads; None in a namespace that something reads."""
+    """Return the problem of a key of another namespace that nothing reads; None where something reads it."""
     namespace, colon, name = full_key.partition(":")
-    if not colon or namespace == NAMESPACE or namespace in _FOREIGN_NAMESPACES:
+    if not colon or namespace == NAMESPACE or full_key in _FOREIGN_KEYS:
         return None
+    instead = _INSTEAD.get(full_key) or _INSTEAD.get(namespace)
+    if instead:
+        return Problem(
+            key=full_key, rule=f"is read by nothing: {instead}", fix=remove_command(full_key, stack=stack)
+        )
     near = difflib.get_close_matches(name, fields(), n=1)
     if name in fields() or difflib.get_close_matches(namespace, [NAMESPACE], cutoff=0.6):
         meant = near[0] if near else name
         hint = f"did you mean {NAMESPACE}:{meant}?"
     else:
-        hint = f"settings start with {NAMESPACE}: (docker:, random: and pulumi: are also known)"
+        hint = f"settings start with {NAMESPACE}:"
     return Problem(
         key=full_key,
         rule=f"is in a namespace that nothing reads: {hint}",
@@ -218,8 +230,8 @@ def _storage_problem(key: str, value: object, *, encrypted: bool, stack: str) ->
     return None
 
 
-def _value_problem(key: str, rule: str, *, stack: str) -> Problem:
-    return Problem(key=f"{NAMESPACE}:{key}", rule=rule, fix=_fix(key, stack=stack))
+def _value_problem(key: str, rule: str, *, stack: str, example: str | None = None) -> Problem:
+    return Problem(key=f"{NAMESPACE}:{key}", rule=rule, fix=_fix(key, stack=stack, example=example))
 
 
 def _reported(broken: Violation, *, stack: str) -> Problem:

@@ -18,7 +18,10 @@ import catalogue
 import otel
 import otel.clickhouse
 from settings.values import (
+    ApiKey,
     ApiVersion,
+    AzureUrl,
+    BaseUrl,
     BindAddress,
     CaBundle,
     Cpus,
@@ -33,6 +36,8 @@ from settings.values import (
     ImageReference,
     Megabytes,
     Names,
+    OllamaUrl,
+    OpenaiUrl,
     Port,
     ProviderVariable,
     Rule,
@@ -212,43 +217,43 @@ class Resources(_Group):
 class Providers(_Group):
     """Model providers and the server's environment."""
 
-    openai_api_key: Annotated[Credential | None, ProviderVariable("OPENAI_API_KEY", suffices=True)] = Field(
+    openai_api_key: Annotated[ApiKey | None, ProviderVariable("OPENAI_API_KEY", suffices=True)] = Field(
         default=None, description="API key of OpenAI"
     )
-    openai_base_url: Annotated[Url | None, ProviderVariable("OPENAI_BASE_URL", synonyms=("OPENAI_API_BASE",))] = (
-        Field(
-            default=None,
-            description="Base URL of OpenAI or of a service that speaks its API",
-            examples=["https://api.openai.com/v1"],
-        )
+    openai_base_url: Annotated[
+        OpenaiUrl | None, ProviderVariable("OPENAI_BASE_URL", synonyms=("OPENAI_API_BASE",))
+    ] = Field(
+        default=None,
+        description="Base URL of OpenAI or of a service that speaks its API",
+        examples=["https://api.openai.com/v1"],
     )
-    anthropic_api_key: Annotated[Credential | None, ProviderVariable("ANTHROPIC_API_KEY", suffices=True)] = Field(
+    anthropic_api_key: Annotated[ApiKey | None, ProviderVariable("ANTHROPIC_API_KEY", suffices=True)] = Field(
         default=None, description="API key of Anthropic"
     )
-    ollama_base_url: Annotated[Url | None, ProviderVariable("OLLAMA_BASE_URL", suffices=True)] = Field(
+    ollama_base_url: Annotated[OllamaUrl | None, ProviderVariable("OLLAMA_BASE_URL", suffices=True)] = Field(
         default=None, description="Base URL of Ollama", examples=["http://ollama.example:11434"]
     )
-    vllm_base_url: Annotated[Url | None, ProviderVariable("VLLM_API_BASE", suffices=True)] = Field(
+    vllm_base_url: Annotated[BaseUrl | None, ProviderVariable("VLLM_API_BASE", suffices=True)] = Field(
         default=None, description="Base URL of vLLM", examples=["http://vllm.example:8000/v1"]
     )
-    azure_api_key: Annotated[Credential | None, ProviderVariable("AZURE_API_KEY", suffices=True)] = Field(
+    azure_api_key: Annotated[ApiKey | None, ProviderVariable("AZURE_API_KEY", suffices=True)] = Field(
         default=None, description="API key of Azure OpenAI"
     )
-    azure_base_url: Annotated[Url | None, ProviderVariable("AZURE_BASE_URL")] = Field(
+    azure_base_url: Annotated[AzureUrl | None, ProviderVariable("AZURE_BASE_URL")] = Field(
         default=None, description="Base URL of Azure OpenAI", examples=["https://name.openai.azure.com"]
     )
     azure_api_version: Annotated[ApiVersion | None, ProviderVariable("AZURE_API_VERSION")] = Field(
         default=None, description="API version of Azure OpenAI; none: the server's own", examples=["2024-10-21"]
     )
-    gemini_api_key: Annotated[Credential | None, ProviderVariable("GEMINI_API_KEY", suffices=True)] = Field(
+    gemini_api_key: Annotated[ApiKey | None, ProviderVariable("GEMINI_API_KEY", suffices=True)] = Field(
         default=None, description="API key of Google Gemini"
     )
-    gemini_base_url: Annotated[Url | None, ProviderVariable("GEMINI_BASE_URL")] = Field(
+    gemini_base_url: Annotated[BaseUrl | None, ProviderVariable("GEMINI_BASE_URL")] = Field(
         default=None,
         description="Base URL of Google Gemini",
         examples=["https://generativelanguage.googleapis.com/"],
     )
-    groq_api_key: Annotated[Credential | None, ProviderVariable("GROQ_API_KEY", suffices=True)] = Field(
+    groq_api_key: Annotated[ApiKey | None, ProviderVariable("GROQ_API_KEY", suffices=True)] = Field(
         default=None, description="API key of Groq"
     )
     server_environment: Names = Field(
@@ -326,7 +331,7 @@ class Telemetry(_Group):
     collector_watch_seconds: Annotated[
         Whole, Field(ge=0, le=3600), Rule("must be a whole number of seconds from 0 to 3600")
     ] = Field(default=60, description="Seconds that a replaced collector is watched before the next is replaced")
-    otlp_token: Credential | None = Field(
+    otlp_token: ApiKey | None = Field(
         default=None,
         description="Token of OTLP clients outside the stack; generated if bindAddress is not a loopback address",
     )
@@ -361,7 +366,7 @@ class Telemetry(_Group):
     datadog_site: Annotated[HostName | None, Variable("DD_SITE")] = Field(
         default=None, description="Site of Datadog", examples=["datadoghq.com"]
     )
-    datadog_api_key: Annotated[Credential | None, Variable("DD_API_KEY")] = Field(
+    datadog_api_key: Annotated[ApiKey | None, Variable("DD_API_KEY")] = Field(
         default=None, description="API key of Datadog"
     )
     signoz_endpoint: Annotated[Endpoint | None, Variable("SIGNOZ_ENDPOINT")] = Field(
@@ -369,7 +374,7 @@ class Telemetry(_Group):
         description="SigNoz' OTLP endpoint: scheme, host and port",
         examples=["https://ingest.eu.signoz.cloud:443"],
     )
-    signoz_ingestion_key: Annotated[Credential | None, Variable("SIGNOZ_INGESTION_KEY")] = Field(
+    signoz_ingestion_key: Annotated[ApiKey | None, Variable("SIGNOZ_INGESTION_KEY")] = Field(
         default=None, description="Ingestion key of SigNoz"
     )
     grafana_url: Url | None = Field(

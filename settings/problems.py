@@ -21,6 +21,21 @@ class Problem:
     """The command that fixes it, ready to paste."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Violation:
+    """A broken rule, without the command that fixes it, which depends on the stack."""
+
+    key: str
+    """The key to change, without namespace; a path such as `serverEnvironment.NAME` within an object."""
+    rule: str
+    involved: frozenset[str]
+    """Keys that the rule depends on; it is not reported while one of them is invalid by itself."""
+    example: str | None = None
+    """A value that would be valid; None for secrets, and where the fix is to remove the key."""
+    remove: bool = False
+    """Whether the fix is to remove the key."""
+
+
 class SettingsError(ValueError):
     """Every broken rule of one stack's settings at once; the text is meant for the user who wrote them."""
 

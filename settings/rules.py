@@ -5,29 +5,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import catalogue
 import otel
-from settings import composition, server_environment, telemetry
+from settings import composition, environment_rules, telemetry
 from settings.model import Settings
+from settings.problems import Violation
 from settings.schema import fields
+from settings.values import is_image_reference
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Violation:
-    """A broken rule, without the command that fixes it, which depends on the stack."""
-
-    key: str
-    """The key to change, without namespace; a path such as `serverEnvironment.NAME` within an object."""
-    rule: str
-    involved: frozenset[str]
-    """Keys that the rule depends on; it is not reported while one of them is invalid by itself."""
-    example: str | None = None
-    """A value that would be valid; None for secrets, and where the fix is to remove the key."""
-    remove: bool = False
-    """Whether the fix is to remove the key."""
+LARGEST_QUEUE_DISK_MB = 10_000_000
+GEMINI = "https://generativelanguage.googleapis.com"
 
 
 def violations(settings: Settings) -> Iterator[Violation]:
@@ -40,7 +29,8 @@ def violations(settings: Settings) -> Iterator[Violation]:
     yield from _credential_sets(settings)
     yield from _tls(settings)
     yield from _telemetry(settings)
-    yield from _environment(settings)
+    yield from _without_effect(settings)
+    yield from environment_rules.violations(settings)
 
 
 def _ports(settings: Settings) -> Iterator[Violation]:
@@ -93,10 +83,10 @@ def _connections(settings: Settings) -> Iterator[Violation]:
     # Twice: old and new servers run at the same time in a rollout. Ten more for migration, roles, backup and psql.
     needed = 2 * settings.letta_replicas * each + 10
     if needed > settings.postgres_max_connections:
-        possible = needed <= 1000
+        key, example = _fewer_connections(settings) if needed > 1000 else ("postgresMaxConnections", needed)
         yield Violation(
-            key="postgresMaxConnections" if possible else "lettaPoolSize",
-            example=str(needed) if possible else "5",
+            key=key,
+            example=str(example),
             rule=(
                 f"leaves the servers short of database connections: they need {needed} = 2 x lettaReplicas x "
                 "(lettaPoolSize + lettaPoolMaxOverflow) + 10, and postgresMaxConnections must be at least that"
@@ -105,6 +95,13 @@ def _connections(settings: Settings) -> Iterator[Violation]:
                 {"postgresMaxConnections", "lettaReplicas", "lettaPoolSize", "lettaPoolMaxOverflow", "services"}
             ),
         )
+
+
+def _fewer_connections(settings: Settings) -> tuple[str, int]:
+    """Return the key to lower, and a value with which a database can have enough connections."""
+    each = (1000 - 10) // (2 * settings.letta_replicas)
+    pool = each - settings.letta_pool_max_overflow
+    return ("lettaPoolSize", min(pool, 5)) if pool >= 1 else ("lettaPoolMaxOverflow", min(each - 5, 10))
 
 
 def _pinned_images(settings: Settings) -> Iterator[Violation]:
@@ -121,10 +118,17 @@ def _pinned_images(settings: Settings) -> Iterator[Violation]:
                 involved=involved,
                 remove=True,
             )
-        elif not re.fullmatch(r"[a-z0-9][^\s@]*@sha256:[0-9a-f]{64}", reference):
+        elif not re.search("@sha256:[0-9a-f]{64}$", reference):
             yield Violation(
                 key=f"pinnedImages.{name}",
                 rule="must end in @sha256: and 64 hexadecimal digits: a tag can be moved to another image",
+                involved=involved,
+                example=f"registry.example/{name}@sha256:DIGEST",
+            )
+        elif not is_image_reference(reference):
+            yield Violation(
+                key=f"pinnedImages.{name}",
+                rule="must be an image reference before its digest, as in registry.example/letta@sha256:DIGEST",
                 involved=involved,
                 example=f"registry.example/{name}@sha256:DIGEST",
             )
@@ -212,10 +216,14 @@ def _telemetry(settings: Settings) -> Iterator[Violation]:
     queue_budget = telemetry.queue_budget(settings)
     needed = -(-queue_budget.needed_bytes(otel.queues(profile)) // 1_000_000)
     if needed > settings.telemetry_queue_disk_mb:
+        # More than any disk may have cannot be advised.
+        possible = needed <= LARGEST_QUEUE_DISK_MB
+        seconds = max(settings.telemetry_outage_seconds * LARGEST_QUEUE_DISK_MB // needed, 1)
+        is_wrong = "is too small" if possible else "asks for more than telemetryQueueDiskMb can be"
         yield Violation(
-            key="telemetryQueueDiskMb",
+            key="telemetryQueueDiskMb" if possible else "telemetryOutageSeconds",
             rule=(
-                f"is too small: the queues of profile {profile.name} need {needed} MB for "
+                f"{is_wrong}: the queues of profile {profile.name} need {needed} MB for "
                 "telemetrySpansPerSecond x telemetrySpanBytes x telemetryOutageSeconds (docs/telemetry.md)"
             ),
             involved=destinations
@@ -223,47 +231,15 @@ def _telemetry(settings: Settings) -> Iterator[Violation]:
                 "telemetryProfile", "telemetryVariant", "telemetryQueueDiskMb",
                 "telemetrySpansPerSecond", "telemetrySpanBytes", "telemetryOutageSeconds",
             },
-            example=str(needed),
+            example=str(needed if possible else seconds),
         )  # fmt: skip
 
 
-def _environment(settings: Settings) -> Iterator[Violation]:
-    for key, names in (
-        ("serverEnvironment", settings.server_environment),
-        ("serverSecrets", settings.server_secrets),
-    ):
-        for name in sorted(names):
-            rule = server_environment.name_rule(name)
-            if rule is not None:
-                yield Violation(key=f"{key}.{name}", rule=rule, involved=frozenset({key}), remove=True)
-    for name, value in sorted(settings.server_environment.items()):
-        if server_environment.name_rule(name) is not None:
-            continue
-        key = f"serverEnvironment.{name}"
-        involved = frozenset({"serverEnvironment", "serverSecrets"})
-        if server_environment.looks_secret(name, value):
-            yield Violation(
-                key=key,
-                rule=(
-                    "looks like a secret, and letta:serverEnvironment is plain text: remove it, "
-                    f"then store it encrypted as letta:serverSecrets.{name}"
-                ),
-                involved=involved,
-                remove=True,
-            )
-        elif name in settings.server_secrets:
-            yield Violation(
-                key=key,
-                rule="is also in letta:serverSecrets: keep only one of the two",
-                involved=involved,
-                remove=True,
-            )
-        if not value:
-            yield Violation(key=key, rule="is empty: set a value, or remove it", involved=involved, remove=True)
-        if not value.replace("\t", "").isprintable():
-            yield Violation(
-                key=key,
-                rule="must not contain control characters or line breaks",
-                involved=involved,
-                example="VALUE",
-            )
+def _without_effect(settings: Settings) -> Iterator[Violation]:
+    if settings.gemini_base_url not in {None, GEMINI}:
+        yield Violation(
+            key="geminiBaseUrl",
+            rule=f"has no effect: this version of the server asks Gemini at {GEMINI} alone",
+            involved=frozenset({"geminiBaseUrl"}),
+            remove=True,
+        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 
 from pydantic import SecretStr
 
+from settings import server_variables
 from settings.model import Settings
 from settings.schema import fields, metadata
 from settings.values import ProviderVariable, Variable
@@ -21,10 +23,11 @@ _SETTING_OF: Mapping[str, str] = {
 # What the platform sets itself, or what would change which code runs or where it looks for its files.
 _RESERVED = frozenset(
     {
-        "HOME", "PATH", "HOST", "PORT", "SECURE", "USER", "TMPDIR", "BASH_ENV", "ENV", "IFS",
+        "HOME", "PATH", "HOST", "PORT", "SECURE", "USER", "TMPDIR", "ENV", "HOSTNAME",
         "LETTA_DIR", "LETTA_LOG_FOLDER", "LETTA_CONFIG_PATH", "LETTA_DISABLE_SQLALCHEMY_POOLING",
-        "LETTA_AUTHORITIES", "LETTA_CLICKHOUSE_PASSWORD",
+        "LETTA_AUTHORITIES", "LETTA_CLICKHOUSE_PASSWORD", "LETTA_WAIT_SECONDS", "LETTA_HEALTH_SECONDS",
         "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "ENV_NAME", "FORWARDED_ALLOW_IPS",
+        "NLTK_DATA", "TIKTOKEN_CACHE_DIR",
     }
 )  # fmt: skip
 _RESERVED_PREFIXES = (
@@ -33,7 +36,17 @@ _RESERVED_PREFIXES = (
     "OTEL_EXPORTER_", "PYTHON", "LD_",
 )  # fmt: skip
 
-_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Bash, which starts the server, gives them a meaning or values of its own; the last four are its script's.
+_SHELL = frozenset(
+    {
+        "COMP_WORDBREAKS", "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS", "EUID", "FUNCNAME", "GLOBIGNORE", "GROUPS",
+        "HISTCMD", "IFS", "LINENO", "OLDPWD", "OPTERR", "OPTIND", "PIPESTATUS", "POSIXLY_CORRECT", "PPID", "PS4",
+        "PWD", "RANDOM", "SECONDS", "SHELLOPTS", "SHLVL", "SRANDOM", "TMOUT", "UID", "_",
+        "file", "name", "value", "work",
+    }
+)  # fmt: skip
+
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _SECRET_LOOKING = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|ACCESS_?KEY|(API_?KEY|(^|_)(KEY|TOKEN|DSN))$", re.IGNORECASE
 )
@@ -55,16 +68,58 @@ def has_provider(settings: Settings) -> bool:
     )
 
 
-def name_rule(name: str) -> str | None:
-    """Return why users may not set a variable themselves, as the end of a sentence; None if they may."""
+def name_rule(name: str, *, secret: bool = False) -> str | None:
+    """Return why users may not set a variable themselves, as the end of a sentence; None if they may.
+
+    `secret` is for the names of files from which the server's container takes its secrets.
+    """
     if not _VARIABLE_NAME.fullmatch(name):
-        return "is not a name for an environment variable (letters, digits and _, no digit first)"
+        return "is not a name for an environment variable (letters, digits and _, no digit first, 128 at most)"
     upper = name.upper()  # the server reads its settings without regard to case
+    rule = _owner(name) or server_variables.REFUSED.get(upper)
+    if rule is not None:
+        return rule
+    meant = _meant(upper)
+    if meant is not None:
+        return f"is no variable of the server: did you mean {meant}?"
+    if secret and name != upper:
+        return f"must be in capitals, since the container takes no other secrets: use letta:serverSecrets.{upper}"
+    return None
+
+
+def _owner(name: str) -> str | None:
+    """Return who decides a variable instead of the user, as the end of a sentence; None where the user may."""
+    upper = name.upper()
     if upper in _SETTING_OF:
         return f"has a setting of its own: use letta:{_SETTING_OF[upper]}"
     if upper in _RESERVED or upper.startswith(_RESERVED_PREFIXES):
         return "is set by the platform and cannot be set here"
+    if name in _SHELL or name.startswith("BASH"):
+        return "belongs to the shell that starts the server, and cannot be set here"
     return None
+
+
+def value_rule(name: str, value: str) -> str | None:
+    """Return why the server cannot run with a variable's value, as the end of a sentence; None if it can."""
+    form = server_variables.FORMS.get(name.upper())
+    return None if form is None or form.accepts(value) else form.rule
+
+
+def is_true(value: str) -> bool:
+    """Whether the server takes a text for true."""
+    return value.lower() in server_variables.TRUE
+
+
+def ignores_case(name: str) -> bool:
+    """Whether a variable is the server's, which reads it in any spelling."""
+    return name.upper() in server_variables.FORMS and not name.upper().endswith("_PROXY")
+
+
+def _meant(name: str) -> str | None:
+    """Return the variable of the server that a misspelt one was probably meant to be."""
+    if not name.startswith("LETTA_") or name in server_variables.FORMS:
+        return None
+    return next(iter(difflib.get_close_matches(name, server_variables.FORMS, n=1, cutoff=0.92)), None)
 
 
 def looks_secret(name: str, value: str) -> bool:

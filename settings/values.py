@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,15 +15,22 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Strict
 from pydantic_core import PydanticCustomError
 
+from settings import addresses
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """Relative paths in settings start here, wherever Pulumi was started."""
+LONGEST_BYTES = 65_536
+"""Of one value: the kernel starts no process with a variable of twice that, and many of these have to fit."""
+CPUS_RULE = "must be a number of CPUs from 0.1 to 1024, such as 1.5: in steps of 0.01 below 10, and of 0.1 above"
 
 _HOST = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
+_COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
-    r"[a-z0-9]+([._-][a-z0-9]+|__[a-z0-9]+)*(\.[a-z0-9-]+)*(:[0-9]+)?"
-    r"(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
+    # A host may have capitals, and a path may not.
+    r"([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?/)?"
+    rf"{_COMPONENT}(/{_COMPONENT})*(:[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
 )
 
 
@@ -53,9 +61,9 @@ class ProviderVariable(Variable):
     """Whether this setting alone lets the server use models; without any such one `make up` advises to set one."""
 
 
-def _broken(rule: str) -> PydanticCustomError:
+def _broken(rule: str, *, example: str | None = None) -> PydanticCustomError:
     """An error whose text is the rule alone; pydantic's own texts can show the value."""
-    return PydanticCustomError("rule", "{rule}", {"rule": rule})
+    return PydanticCustomError("rule", "{rule}", {"rule": rule, "example": example})
 
 
 def _bind_address(value: str) -> str:
@@ -83,13 +91,21 @@ def _subnet(value: object) -> ipaddress.IPv4Network:
         except ValueError:
             raise _broken(rule + " (no bits set after the prefix)") from None
     forbidden = network.is_global or network.is_loopback or network.is_link_local or network.is_multicast
-    if network.prefixlen > 24 or network.prefixlen < 8 or forbidden:
+    # Of 0.0.0.0/8 and 240.0.0.0/4 no machine takes an address.
+    unusable = network.is_reserved or network.network_address in ipaddress.IPv4Network("0.0.0.0/8")
+    if network.prefixlen > 24 or network.prefixlen < 8 or forbidden or unusable:
         raise _broken(rule)
     return network
 
 
+def is_image_reference(value: str) -> bool:
+    """Whether an engine takes a text as the name of an image."""
+    # It takes 64 hexadecimal digits for an id.
+    return bool(_REFERENCE.fullmatch(value)) and len(value) <= 255 and not re.fullmatch("[0-9a-f]{64}", value)
+
+
 def _image_reference(value: str) -> str:
-    if not _REFERENCE.fullmatch(value):
+    if not is_image_reference(value):
         raise _broken("must be an image reference such as registry.example/debian:trixie-slim")
     return value
 
@@ -124,7 +140,10 @@ def _source_directory(value: object) -> Path:
         raise _broken("must be the path of a directory that exists")
     if not (path / "letta" / "__init__.py").is_file():
         raise _broken("must be the root of the server's source: a directory that holds letta/__init__.py")
-    return path.resolve()
+    path = path.resolve()
+    if ":" in str(path):
+        raise _broken("must be a path without colons, which separate the parts of a mount")
+    return path
 
 
 def _url(value: str) -> str:
@@ -154,11 +173,26 @@ def _is_host(host: str) -> bool:
     return _HOST.fullmatch(host) is not None
 
 
+def _reachable(value: str) -> str:
+    value = _url(value)
+    refusal = addresses.refusal(value)
+    if refusal:
+        raise _broken(refusal.rule, example=refusal.example)
+    return value
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(_reachable(value))
+    if parts.query or parts.fragment or "?" in value or "#" in value:
+        raise _broken("must be a URL without ? and #: the server appends paths to it")
+    return value
+
+
 def _endpoint(value: str) -> str:
     parts = urlsplit(_url(value))
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+    if not addresses.has_only_origin(parts) or "?" in value or "#" in value:
         raise _broken("must be a URL of scheme, host and port only, such as https://host.example:8443")
-    return value
+    return addresses.normalised(_reachable(value))
 
 
 def _host_name(value: str) -> str:
@@ -202,6 +236,23 @@ def _credential(value: SecretStr) -> SecretStr:
         raise _broken("must not contain control characters or line breaks")
     if text != text.strip():
         raise _broken("must not start or end with a space")
+    if len(text.encode()) > LONGEST_BYTES:
+        raise _broken(f"must not be longer than {LONGEST_BYTES} bytes")
+    return value
+
+
+def _api_key(value: SecretStr) -> SecretStr:
+    # It travels in an HTTP header.
+    if not _credential(value).get_secret_value().isascii():
+        raise _broken("must consist of ASCII characters: letters, digits and the usual signs")
+    return value
+
+
+def _cpus(value: float) -> float:
+    # What the provider reads back as another number would replace the service at each update.
+    number = Decimal(str(value))
+    if number != round(number, 2 if number < 10 else 1):
+        raise _broken(CPUS_RULE)
     return value
 
 
@@ -223,7 +274,7 @@ Flag = Annotated[bool, Strict(), Rule("must be true or false")]
 Port = Annotated[Whole, Field(ge=1, le=65535), Rule("must be a port: a whole number from 1 to 65535")]
 Megabytes = Annotated[Whole, Field(le=1_048_576)]
 Cpus = Annotated[
-    float, Strict(), Field(ge=0.05, le=1024), Rule("must be a number of CPUs from 0.05 to 1024, such as 1.5")
+    float, Strict(), Field(ge=0.1, le=1024, allow_inf_nan=False), AfterValidator(_cpus), Rule(CPUS_RULE)
 ]
 Text = Annotated[str, Strict(), Rule("must be text")]
 BindAddress = Annotated[Text, AfterValidator(_bind_address)]
@@ -232,6 +283,10 @@ ImageReference = Annotated[Text, AfterValidator(_image_reference)]
 CaBundle = Annotated[Path, BeforeValidator(_ca_bundle)]
 SourceDirectory = Annotated[Path, BeforeValidator(_source_directory)]
 Url = Annotated[Text, AfterValidator(_url)]
+BaseUrl = Annotated[Text, AfterValidator(_base_url), AfterValidator(addresses.normalised)]
+OpenaiUrl = Annotated[Text, AfterValidator(_base_url), AfterValidator(addresses.openai)]
+OllamaUrl = Annotated[Text, AfterValidator(_base_url), AfterValidator(addresses.ollama)]
+AzureUrl = Annotated[Text, AfterValidator(_base_url), AfterValidator(addresses.azure)]
 Endpoint = Annotated[Text, AfterValidator(_endpoint)]
 HostName = Annotated[Text, AfterValidator(_host_name)]
 Identifier = Annotated[Text, AfterValidator(_identifier)]
@@ -239,6 +294,7 @@ DatabaseName = Annotated[Text, AfterValidator(_database_name)]
 EnvironmentName = Annotated[Text, AfterValidator(_environment_name)]
 ApiVersion = Annotated[Text, AfterValidator(_api_version)]
 Credential = Annotated[SecretStr, AfterValidator(_credential), Rule("must be text")]
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key), Rule("must be text")]
 ServerPassword = Annotated[SecretStr, AfterValidator(_server_password), Rule("must be text")]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_encryption_key), Rule("must be text")]
 Names = Annotated[dict[str, Text], Rule("must map names to strings")]

@@ -39,6 +39,21 @@ def inspection(**changes: object) -> Inspection:
     return Inspection(**{**facts, **changes})  # type: ignore[arg-type]
 
 
+def engine_facts(**changes: object) -> EngineFacts:
+    """Return the facts of an engine on a large machine."""
+    facts: dict[str, object] = {
+        "version": "20.10.24+dfsg1",
+        "operating_system": "Debian",
+        "storage_driver": "overlay2",
+        "root": "/var/lib/docker",
+        "cpus": 8,
+        "memory": 64_000_000_000,
+        "time": "2026-01-02T03:04:05.123456789Z",
+        "registry_hosts": (),
+    }
+    return EngineFacts(**{**facts, **changes})  # type: ignore[arg-type]
+
+
 @dataclass
 class Chunks:
     """The output of a command."""
@@ -76,7 +91,7 @@ class FakeEngine:
     """Why no container can be started."""
 
     def facts(self) -> EngineFacts:
-        raise NotImplementedError
+        return engine_facts()
 
     def containers(self, stack: str | None = None) -> tuple[Container, ...]:
         return tuple(one for one in self.all_containers if stack in (None, one.stack))

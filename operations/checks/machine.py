@@ -10,12 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import catalogue
 from operations.checks import ports
 from operations.checks.ports import WantedPort
 from operations.checks.result import Check, broken, note, ok, unknown
 from operations.console.terminal import size
 from operations.engine.protocol import Container, Engine, EngineFacts
-from settings import Settings, memory_limits, published_ports
+from settings import Settings, cpu_limits, memory_limits, published_ports
 
 GB = 1_000_000_000
 DISK_REFUSED = 2 * GB
@@ -24,6 +25,8 @@ DISK_WANTED = 10 * GB
 """Free bytes for a first `make up`: images, build cache and, where they must be built, the tools."""
 MEMORY_REFUSED = 1_500_000_000
 """Bytes below which the server alone does not start."""
+POSTGRES_SHARED = 4
+"""Which part of its memory limit PostgreSQL reserves when it starts (`components.postgres.tuning`): a quarter."""
 OLDEST_ENGINE = (20, 10)
 CLOCK_TOLERANCE_SECONDS = 30.0
 
@@ -90,6 +93,31 @@ def cpu_check(count: int) -> Check:
     return ok("cpu", str(count))
 
 
+def limit_checks(stack: str, settings: Settings, facts: EngineFacts) -> tuple[Check, ...]:
+    """Report limits with which the engine creates no container, or a service does not start."""
+    checks = [
+        broken(
+            f"cpu ({key})",
+            f"letta:{key} is {limit:g}, and the engine, which has {facts.cpus} CPUs, creates no such container",
+            f"`pulumi config set letta:{key} {facts.cpus} --stack {stack}`",
+        )
+        for key, limit in cpu_limits(settings).items()
+        if limit > facts.cpus
+    ]
+    key = catalogue.POSTGRES.memory
+    shared = int(settings.value(key)) // POSTGRES_SHARED * 1024 * 1024
+    if shared > facts.memory:
+        checks.append(
+            broken(
+                f"memory ({key})",
+                f"PostgreSQL takes a quarter of letta:{key} at its start: {size(shared)}, and the engine has "
+                f"{size(facts.memory)}",
+                f"`pulumi config set letta:{key} {facts.memory // 1024 // 1024 // 2} --stack {stack}`",
+            )
+        )
+    return tuple(checks)
+
+
 def wanted_ports(settings: Settings) -> tuple[WantedPort, ...]:
     """Return the ports that a stack with these settings publishes."""
     address = settings.bind_address
@@ -151,6 +179,7 @@ def quick(stack: str, settings: Settings, engine: Engine | None, folders: Mappin
     containers = engine.containers() if engine else ()
     local = engine is None or engine.is_local
     return (
+        *(limit_checks(stack, settings, engine.facts()) if engine else ()),
         *port_checks(stack, settings, containers, local=local),
         *(disk_check(f"disk ({name})", path) for name, path in folders.items()),
     )

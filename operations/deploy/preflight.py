@@ -38,10 +38,10 @@ def refuse_broken(checks: Collection[Check], stack: str) -> None:
 
 
 def check_machine(target: Target, engine: Engine | None, folders: Mapping[str, Path]) -> None:
-    """Check ports and disk.
+    """Check ports, disk and, where an engine runs, whether it grants the services' limits.
 
     Raises:
-        OperationError: when a port is taken or the disk is full.
+        OperationError: when a port is taken, the disk is full, or a limit is larger than the engine.
     """
     refuse_broken(machine.quick(target.stack, target.settings, engine, folders), target.stack)
 

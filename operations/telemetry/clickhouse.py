@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import httpx
 
+import catalogue
 import otel
 from operations.console.redaction import redacted
 
@@ -46,9 +47,13 @@ def ask(
     Raises:
         ClickHouseError: when it was not run.
     """
+    address, host = _from_here(target.address)
     try:
         answer = client.post(
-            target.address,
+            address,
+            headers={"Host": host.netloc.decode()},
+            # For TLS it still has the name that containers know it by.
+            extensions={"sni_hostname": host.raw_host.decode()},
             params={f"param_{name}": value for name, value in (parameters or {}).items()},
             content=statement.encode(),
             auth=httpx.BasicAuth(target.username.encode(), password.encode()),
@@ -69,6 +74,15 @@ def ask(
         why = f"HTTP {answer.status_code} from a proxy in front of it"
         raise ClickHouseError(Failure.UNREACHABLE, f"ClickHouse does not answer: {why}")
     raise not_clickhouse(f"HTTP {answer.status_code}")
+
+
+def _from_here(address: str) -> tuple[httpx.URL, httpx.URL]:
+    """Return where a container's address is asked from this machine, and the address itself.
+
+    Only containers know the machine by the name that they have for it.
+    """
+    url = httpx.URL(address)
+    return (url.copy_with(host="127.0.0.1") if url.host == catalogue.MACHINE else url), url
 
 
 def not_clickhouse(what: str) -> ClickHouseError:

@@ -86,13 +86,15 @@ def up(stack: str, *, yes: bool) -> None:
     target = make_target(stack)
     require_valid(target)
     folders = {"state": locations.state_home(), "cache": locations.cache_home()}
-    preflight.check_machine(target, target.engine_or_none(), folders)
+    running = target.engine_or_none()
+    preflight.check_machine(target, running, folders)
     ensure_tools(needless_parts(target.settings))
     if tool_environment(stack) != target.environment:
         # The tools that were just installed are on another PATH.
         target = make_target(stack)
     engine = target.engine()
-    # An engine that was just installed holds no port yet; one that ran has been checked above.
+    if running is None:
+        preflight.check_machine(target, engine, folders)
     replace = preflight.prepare_stack(target, engine, yes=yes)
     logs = build_logs.sizes(_build_folder(target))
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from runtime.spec import Tmpfs
 
 
@@ -18,14 +20,17 @@ def duration(seconds: float) -> str:
 
 
 def cpu_share(cpus: float) -> str:
-    """Return a number of CPUs as the engine reads it back (`1` → `1.0`).
+    """Return a number of CPUs as the provider reads it back (`1` → `1.0`, `0.25` → `0.25`, `10` → `10.`).
 
     Raises:
-        ValueError: for shares finer than a tenth, which the provider rounds when reading.
+        ValueError: for a number that it reads back as another one.
     """
-    text = f"{cpus:.1f}"
-    if float(text) != cpus:
-        raise ValueError(f"CPU shares are multiples of 0.1, not {cpus}")
+    number = Decimal(str(cpus))
+    text = f"{number:.9f}"
+    # The provider takes nine zeros for a single decimal; from 10 on and below 0.1 that can be wrong.
+    text = f"{number:.1f}" if text.count("0") == 9 else text.rstrip("0")
+    if Decimal(text) != number:
+        raise ValueError(f"the Docker provider reads {cpus} CPUs back as {text}")
     return text
 
 

@@ -162,6 +162,10 @@ class EngineRuntime:
                 for one in spec.networks
             ],
             network_mode="bridge" if spec.networks else "none",
+            # Docker Desktop resolves the name by itself, an engine on Linux only with this.
+            hosts=[docker.ContainerHostArgs(host=catalogue.MACHINE, ip="host-gateway")]
+            if spec.reaches_machine
+            else None,
             ports=[
                 docker.ContainerPortArgs(internal=port.internal, external=port.external, ip=port.address)
                 for port in sorted(spec.ports, key=lambda port: port.internal)

@@ -242,9 +242,16 @@ def test_durations_are_written_as_the_engine_reads_them_back(seconds: float, tex
 
 
 def test_cpu_shares_are_written_as_the_engine_reads_them_back() -> None:
-    assert [cpu_share(1), cpu_share(0.5), cpu_share(1.5)] == ["1.0", "0.5", "1.5"]
-    with pytest.raises(ValueError, match=r"multiples of 0\.1"):
-        cpu_share(0.25)
+    written = {1: "1.0", 0.5: "0.5", 1.5: "1.5", 0.1: "0.1", 0.25: "0.25", 9.99: "9.99", 1.05: "1.05"}
+    # The provider leaves the point behind tens: written like that, nothing differs when it is read back.
+    written |= {10: "10.", 10.5: "10.5", 11: "11.0", 100: "100.", 101: "101.", 110.5: "110.5", 1024: "1024."}
+    assert {cpus: cpu_share(cpus) for cpus in written} == written
+
+
+@pytest.mark.parametrize("cpus", [0.01, 0.05, 10.05, 20.05, 100.25, 0.0000000001])
+def test_a_cpu_share_that_the_provider_reads_back_as_another_is_an_error(cpus: float) -> None:
+    with pytest.raises(ValueError, match=r"reads .* CPUs back as"):
+        cpu_share(cpus)
 
 
 def test_ports_are_in_the_order_in_which_the_provider_compares_them(deploy: Deploy) -> None:

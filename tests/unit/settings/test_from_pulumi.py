@@ -43,7 +43,7 @@ def configure(request: pytest.FixtureRequest, project: Path, monkeypatch: pytest
 
 def test_values_and_secrets_reach_the_settings(configure: Configure) -> None:
     configure(
-        {"letta:apiPort": "18283", "letta:openaiApiKey": "sk-1", "letta:groqApiKey": "none", "docker:host": "x"},
+        {"letta:apiPort": "18283", "letta:openaiApiKey": "sk-1", "letta:groqApiKey": "none", "pulumi:tags": "{}"},
         ["letta:openaiApiKey"],
     )
     settings = from_pulumi()

@@ -233,9 +233,27 @@ def test_none_is_no_value_for_a_setting_that_has_a_default() -> None:
     assert problem.key == "letta:bindAddress"
 
 
-def test_keys_of_the_engine_and_of_the_providers_are_left_alone() -> None:
-    raw = {"pulumi:disable-default-providers": '["*"]', "docker:host": "unix:///run/docker.sock", "random:x": "y"}
+def test_keys_that_pulumi_reads_are_left_alone() -> None:
+    raw = {"pulumi:disable-default-providers": '["*"]', "pulumi:tags": {"team": "a"}, "pulumi:autonaming": {}}
     assert load(raw, (), stack="dev") == Settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("docker:host", "DOCKER_HOST"),
+        ("docker:registryAuth", "docker pull"),
+        ("docker:context", "DOCKER_HOST"),
+        ("random:seed", "nothing to configure"),
+        ("pulumi:parallel", "disable-default-providers"),
+    ],
+)
+def test_a_key_of_another_namespace_that_nothing_reads_is_refused_with_what_to_do(key: str, advice: str) -> None:
+    (problem,) = refusal({key: "x"}, encrypted=(key,)).problems
+    assert problem.key == key
+    assert problem.rule.startswith("is read by nothing: ")
+    assert advice in problem.rule
+    assert problem.fix == f"pulumi config rm {key} --stack dev"
 
 
 def test_a_stack_of_data_services_needs_nothing_of_what_it_does_not_run() -> None:

@@ -208,7 +208,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no CPU at all": (
         {"letta:lettaCpus": "0"},
         "letta:lettaCpus",
-        "must be a number of CPUs from 0.05 to 1024, such as 1.5",
+        "must be a number of CPUs from 0.1 to 1024, such as 1.5",
         "pulumi config set letta:lettaCpus 2 --stack dev",
     ),
     "an endpoint without scheme": (

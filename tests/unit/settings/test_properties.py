@@ -121,7 +121,47 @@ def test_any_configuration_gives_settings_that_keep_every_rule(raw: dict[str, An
 @unhurried
 @given(name=st.text(min_size=1, max_size=30))
 def test_any_unknown_key_is_refused(name: str) -> None:
-    if name in fields() or name.startswith(("letta:", "pulumi:", "docker:", "random:")):
+    if name in fields() or name.startswith(("letta:", "pulumi:")):
         return
     with pytest.raises(SettingsError):
         load({name: "1"}, (), stack="dev")
+
+
+numbers = st.fixed_dictionaries(
+    {},
+    optional={
+        "lettaReplicas": st.integers(1, 16),
+        "lettaPoolSize": st.integers(1, 100),
+        "lettaPoolMaxOverflow": st.integers(0, 100),
+        "postgresMaxConnections": st.integers(20, 1000),
+        "telemetrySpansPerSecond": st.integers(1, 1_000_000),
+        "telemetrySpanBytes": st.integers(100, 1_000_000),
+        "telemetryOutageSeconds": st.integers(1, 604_800),
+        "telemetryQueueDiskMb": st.integers(1, 10_000_000),
+        "nginxCpus": st.floats(-1, 2000, allow_nan=False),
+        "otlpHttpPort": st.integers(-1, 65_536),
+        "otlpHostName": st.just("letta.example.com"),
+        "requireTls": st.booleans(),
+        "services": st.sampled_from(["all", "data"]),
+        "bindAddress": st.sampled_from(["0.0.0.0", "127.0.0.1", "localhost"]),  # noqa: S104
+        "ollamaBaseUrl": st.sampled_from(["http://localhost:11434", "http://127.1/v1", "ollama"]),
+    },
+)
+
+
+@unhurried
+@given(raw=numbers)
+def test_following_the_commands_of_refusals_ends_with_accepted_settings(raw: dict[str, Any]) -> None:
+    raw = {**raw, "signozEndpoint": "https://signoz.example", "signozIngestionKey": "secret"}
+    for _ in range(12):
+        problems = check(raw, ["signozIngestionKey"], stack="dev").problems
+        if not problems:
+            return
+        for problem in problems:
+            words = problem.fix.split()
+            key = words[3].removeprefix("letta:")
+            if words[2] == "set":
+                raw[key] = words[4]
+            else:
+                del raw[key]
+    pytest.fail(f"the commands lead nowhere: {[problem.fix for problem in problems]}")

@@ -75,7 +75,7 @@ def test_the_server_gets_what_is_set_and_nothing_else() -> None:
         (AZURE, True),
         # A base URL alone changes where a provider is asked, and makes none available.
         ({"openaiBaseUrl": "https://api.example/v1"}, False),
-        ({"geminiBaseUrl": "https://api.example/v1"}, False),
+        ({"geminiBaseUrl": "https://generativelanguage.googleapis.com/"}, False),
     ],
 )
 def test_a_stack_has_a_provider_when_a_setting_suffices_for_one(values: dict[str, object], expected: bool) -> None:

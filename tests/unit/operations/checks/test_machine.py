@@ -12,7 +12,7 @@ from operations.checks import machine
 from operations.checks.result import CheckState
 from operations.engine.protocol import EngineFacts
 from settings import SECRET_KEYS, Settings, load
-from testbed.fake_engine import FakeEngine
+from testbed.fake_engine import FakeEngine, engine_facts
 
 pytestmark = pytest.mark.unit
 
@@ -22,17 +22,7 @@ CLICKHOUSE = {"clickhouseEndpoint": "https://clickhouse.example", "clickhousePas
 
 
 def _facts(**changes: object) -> EngineFacts:
-    facts: dict[str, object] = {
-        "version": "20.10.24+dfsg1",
-        "operating_system": "Debian",
-        "storage_driver": "overlay2",
-        "root": "/var/lib/docker",
-        "cpus": 2,
-        "memory": 8 * GB,
-        "time": "2026-01-02T03:04:05.123456789Z",
-        "registry_hosts": (),
-    }
-    return EngineFacts(**{**facts, **changes})  # type: ignore[arg-type]
+    return engine_facts(**{"cpus": 2, "memory": 8 * GB, **changes})
 
 
 def _settings(**values: object) -> Settings:
@@ -86,6 +76,40 @@ def test_memory_is_compared_with_what_the_services_may_take() -> None:
 )
 def test_memory_follows_what_the_stack_runs(values: dict[str, object], state: CheckState) -> None:
     assert machine.memory_check(_settings(**values), 8 * GB, None).state is state
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "fix"),
+    [
+        ({"lettaCpus": 3}, "lettaCpus", "pulumi config set letta:lettaCpus 2 --stack dev"),
+        ({"nginxCpus": 2.1}, "nginxCpus", "pulumi config set letta:nginxCpus 2 --stack dev"),
+        ({"postgresCpus": 1024, "services": "data"}, "postgresCpus", "letta:postgresCpus 2 --stack dev"),
+        ({"postgresMemoryMb": 32_000}, "postgresMemoryMb", "letta:postgresMemoryMb 3814 --stack dev"),
+    ],
+)
+def test_a_limit_that_the_engine_cannot_grant_is_broken_with_key_and_fix(
+    values: dict[str, object], key: str, fix: str
+) -> None:
+    (check,) = machine.limit_checks("dev", _settings(**values), _facts())
+    assert check.state is CheckState.BROKEN
+    assert f"letta:{key} " in check.detail
+    assert fix in check.fix[0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"lettaCpus": 2, "nginxCpus": 0.1},
+        # Of services that do not run.
+        {"lettaCpus": 3, "services": "data"},
+        # The engine takes these; `memory_check` notes them.
+        {"lettaMemoryMb": 100_000},
+        {"postgresMemoryMb": 16_000},
+    ],
+)
+def test_limits_within_the_engine_are_none_of_its_troubles(values: dict[str, object]) -> None:
+    assert machine.limit_checks("dev", _settings(**values), _facts()) == ()
 
 
 def test_the_wanted_ports_are_those_that_the_stack_publishes() -> None:

@@ -170,3 +170,10 @@ def test_a_port_that_another_stack_holds_is_refused(tmp_path: Path) -> None:
         preflight.check_machine(FakeTarget(tmp_path, stack_file=f"{data}9000\n"), engine, {})
     # The port of a service that does not run is not wanted.
     preflight.check_machine(FakeTarget(tmp_path, stack_file=f"{data}16379\n"), engine, {})
+
+
+def test_a_cpu_limit_that_the_engine_does_not_grant_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    file = "config:\n  letta:lettaCpus: 9\n"
+    with pytest.raises(OperationError, match="letta:lettaCpus is 9") as raised:
+        preflight.check_machine(FakeTarget(tmp_path, stack_file=file), FakeEngine(), {})
+    assert "pulumi config set letta:lettaCpus 8 --stack dev" in str(raised.value)
