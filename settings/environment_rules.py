@@ -31,7 +31,10 @@ def violations(settings: Settings) -> Iterator[Violation]:
         yield from _twice(key, variables)
     yield from _misplaced(plain, secrets)
     yield from _agentless({name.upper(): value for name, value in (*plain.items(), *secrets.items())})
-    size = sum(len(f"{name}={value}".encode()) + 1 for name, value in (*plain.items(), *secrets.items()))
+    # JSON can hold half a character, which no encoding takes; the value's own rule refuses it.
+    size = sum(
+        len(f"{name}={value}".encode(errors="replace")) + 1 for name, value in (*plain.items(), *secrets.items())
+    )
     if size > _TOGETHER_BYTES:
         yield _violation(
             _PLAIN if len(str(plain)) > len(str(secrets)) else _SECRET,

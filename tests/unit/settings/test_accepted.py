@@ -388,5 +388,8 @@ def test_variables_that_no_process_can_be_started_with_are_refused() -> None:
     assert problem.rule == "must not be longer than 65536 bytes"
     (problem,) = problems(serverEnvironment={f"MY_TEXT_{number}": "x" * 60_000 for number in range(20)})
     assert problem.rule.startswith("is too large")
+    for key in (PLAIN, SECRET):
+        (problem,) = problems(**{key: '{"MY_TEXT": "\\ud800"}'})
+        assert problem.rule == "must not contain control characters or line breaks"
     (problem,) = variable("X" * 129, "x")
     assert "128 at most" in problem.rule
