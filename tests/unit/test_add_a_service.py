@@ -261,11 +261,7 @@ def test_the_program_registers_it_next_to_everything_that_it_registered_before(
 def test_it_runs_as_the_catalogue_says(facts: Facts) -> None:
     assert (facts["user"], facts["memory"], facts["ports"]) == ("10006", 48, [7007])
     assert facts["volumes"] == {"echo-data": True}
-    assert facts["labels"] == {
-        "letta-platform.stack": "dev",
-        "letta-platform.stack-id": "generated",
-        "letta-platform.service": "echo",
-    }
+    assert facts["labels"] == {"letta-platform.stack": "dev", "letta-platform.service": "echo"}
 
 
 def test_its_data_is_known_to_the_checks_for_what_is_left_over(facts: Facts) -> None:
