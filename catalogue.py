@@ -12,7 +12,6 @@ from enum import StrEnum
 
 STACK_LABEL = "letta-platform.stack"
 STACK_ID_LABEL = "letta-platform.stack-id"
-"""On every container, network and volume of a stack; the value distinguishes stacks of the same name."""
 SERVICE_LABEL = "letta-platform.service"
 IMAGE_LABEL = "letta-platform.image"
 CONTENT_LABEL = "letta-platform.content"

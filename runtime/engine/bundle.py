@@ -32,7 +32,7 @@ def create(
     *,
     key: pulumi.Input[str],
     image: pulumi.Input[str],
-    labels: Mapping[str, pulumi.Input[str]],
+    labels: Mapping[str, str],
     parent: pulumi.Resource,
 ) -> Files:
     """Create the volume and its content.

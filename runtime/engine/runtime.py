@@ -87,7 +87,10 @@ class EngineRuntime:
         former_parents: Sequence[pulumi.Input[str]] = (),
     ) -> Volume:
         """See `runtime.Runtime.data_volume`."""
-        labels = self._labels(catalogue.DATA_SERVICE)
+        labels: dict[str, pulumi.Input[str]] = {
+            **self._labels(catalogue.DATA_SERVICE),
+            catalogue.STACK_ID_LABEL: self._args.stack_id,
+        }
         volume = docker.Volume(
             name,
             name=name,
@@ -205,12 +208,8 @@ class EngineRuntime:
         )
         return RunningService(name=container.name, resource=container)
 
-    def _labels(self, service: str) -> dict[str, pulumi.Input[str]]:
-        return {
-            catalogue.SERVICE_LABEL: service,
-            catalogue.STACK_LABEL: self._args.stack,
-            catalogue.STACK_ID_LABEL: self._args.stack_id,
-        }
+    def _labels(self, service: str) -> dict[str, str]:
+        return {catalogue.SERVICE_LABEL: service, catalogue.STACK_LABEL: self._args.stack}
 
 
 def _health(check: HealthCheck) -> docker.ContainerHealthcheckArgs:

@@ -40,18 +40,6 @@ def test_every_service_of_every_stack_is_hardened(platform: Program, stack: str)
         assert not container.value("privileged"), name
 
 
-@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
-def test_whatever_is_on_the_engine_says_which_stack_made_it(platform: Program, stack: str) -> None:
-    kinds = {CONTAINER, "docker:index/volume:Volume", "docker:index/network:Network"}
-    created = [one for one in platform(stack) if one.typ in kinds]
-    assert {one.typ for one in created} == kinds
-    ids = {
-        one.name: {label["label"]: label["value"] for label in one.value("labels")}.get(catalogue.STACK_ID_LABEL)
-        for one in created
-    }
-    assert set(ids.values()) == {"00000000-0000-4000-8000-000000000000"}, ids
-
-
 def test_generated_secrets_are_in_no_environment_command_or_label(platform: Program) -> None:
     for one in platform():
         if one.typ == CONTAINER:

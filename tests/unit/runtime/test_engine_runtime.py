@@ -85,11 +85,7 @@ def test_every_service_gets_the_hardening_baseline(deploy: Deploy) -> None:
     assert found.value("cpus") == "0.5"
     assert found.value("logOpts") == {"max-size": "10m", "max-file": "3"}
     assert found.value("restart") == "unless-stopped"
-    assert labels(found) == {
-        "letta-platform.service": "thing",
-        "letta-platform.stack": "dev",
-        "letta-platform.stack-id": "id",
-    }
+    assert labels(found) == {"letta-platform.service": "thing", "letta-platform.stack": "dev"}
 
 
 def test_a_service_waits_until_it_is_healthy(deploy: Deploy) -> None:
