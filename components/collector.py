@@ -72,6 +72,8 @@ class CollectorArgs:
     """The collector's secrets, by the names that `otel.secret_names` returns."""
     ca_bundle: str | None
     """Certificates in PEM form that are trusted for destinations, in addition to the image's."""
+    reaches_machine: bool
+    """Whether a destination is on this machine; see `ServiceSpec.reaches_machine`."""
     receiver_security: otel.ReceiverSecurity
     certificates: Volume | None
     """With `receiver_security.tls`: see `OtlpCertificates`."""
@@ -148,7 +150,7 @@ class Collector(pulumi.ComponentResource):
                 files=bundles,
                 mounts=self._mounts(queue),
                 networks=tuple(Attachment(network=network, aliases=(ALIAS,)) for network in args.networks),
-                reaches_machine=True,
+                reaches_machine=args.reaches_machine,
                 ports=self._ports() if publishes else (),
                 health=HealthCheck(command=("healthprobe",)),
                 # Requests under way have a timeout of 10 s; what waits stays in the queue.

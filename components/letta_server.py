@@ -131,6 +131,7 @@ def replica_names(name: str, replicas: int) -> tuple[str, ...]:
 
 
 def _spec(replica: str, args: LettaServerArgs, files: tuple[Files, ...]) -> ServiceSpec:
+    environment = _environment(replica, args)
     return ServiceSpec(
         service=catalogue.LETTA.name,
         image=args.image,
@@ -138,12 +139,13 @@ def _spec(replica: str, args: LettaServerArgs, files: tuple[Files, ...]) -> Serv
         limits=args.limits,
         rollout=Rollout.ROLLING,
         command=("server",),
-        environment=_environment(replica, args),
+        environment=environment,
         files=files,
         mounts=_mounts(args),
         tmpfs=(Tmpfs(path="/tmp", size_mb=256), Tmpfs(path=HOME, size_mb=256, executable=True)),  # noqa: S108
         networks=tuple(Attachment(network=network) for network in args.networks),
-        reaches_machine=True,
+        # Only then: the name changes the container, and stacks that do not use it keep theirs.
+        reaches_machine=any(catalogue.MACHINE in value for value in environment.values()),
         health=HealthCheck(
             command=("letta-healthy",),
             # Short, because Docker before version 25 uses it while starting, too.

@@ -156,6 +156,10 @@ class Telemetry(pulumi.ComponentResource):
             configuration=self._configuration,
             secrets=self._secrets,
             ca_bundle=args.ca_bundle,
+            reaches_machine=any(
+                target is not None and catalogue.MACHINE in target.address
+                for target in (args.destinations.clickhouse, args.destinations.signoz)
+            ),
             receiver_security=args.receiver_security,
             certificates=certificates,
             # Each container of a replica has a folder of its own, in which the server creates `logs`.

@@ -180,14 +180,22 @@ def test_the_program_runs_with_all_that_is_accepted_together(platform: Program, 
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
-def test_services_that_go_out_know_the_machine_and_no_others_do(platform: Program, stack: str) -> None:
-    clickhouse = {"letta:clickhouseEndpoint": "https://clickhouse.example", "letta:clickhousePassword": "secret"}
-    seen = platform(stack, ("letta:clickhousePassword",), **clickhouse)
-    for one in seen:
-        if one.typ == CONTAINER:
-            networks = [network["name"] for network in one.value("networksAdvanced") or ()]
-            goes_out = any("-egress-" in network for network in networks)
-            hosts = [{"host": catalogue.MACHINE, "ip": "host-gateway"}] if goes_out else None
-            assert one.value("hosts") == hosts, one.name
-    knowing = {one.name for one in seen if one.typ == CONTAINER and one.value("hosts")}
-    assert {f"letta-{stack}-server", f"letta-{stack}-collector", f"letta-{stack}-telemetry-schema"} <= knowing
+def test_services_with_an_address_on_this_machine_know_it_and_no_others_do(platform: Program, stack: str) -> None:
+    assert not machine_known_by(platform(stack))
+    https = f"https://{catalogue.MACHINE}"
+    clickhouse = {"letta:clickhouseEndpoint": https, "letta:clickhousePassword": "secret"}
+    knowing = machine_known_by(platform(stack, ("letta:clickhousePassword",), **clickhouse))
+    collectors = {f"letta-{stack}-collector", *([f"letta-{stack}-collector-1"] if stack != "dev" else [])}
+    servers = {f"letta-{stack}-server", *([f"letta-{stack}-server-1"] if stack == "prod" else [])}
+    # The server reads traces back from ClickHouse. On dev the profile writes files, too, with one collector.
+    assert knowing == {*servers, *collectors, f"letta-{stack}-telemetry-schema"}
+
+
+def test_a_model_provider_on_this_machine_is_known_by_the_server_alone(platform: Program) -> None:
+    seen = platform("dev", **{"letta:ollamaBaseUrl": f"http://{catalogue.MACHINE}:11434"})
+    assert machine_known_by(seen) == {"letta-dev-server"}
+
+
+def machine_known_by(seen: list[Registered]) -> set[str]:
+    known = [{"host": catalogue.MACHINE, "ip": "host-gateway"}]
+    return {one.name for one in seen if one.typ == CONTAINER and one.value("hosts") == known}
