@@ -78,7 +78,7 @@ def table(folder: Path) -> dict[str, Settings]:
             "azureBaseUrl": "https://name.openai.azure.com",
             "azureApiVersion": "2024-10-21",
             "geminiApiKey": "g" * 40,
-            "geminiBaseUrl": "https://gemini.example/",
+            "geminiBaseUrl": "https://generativelanguage.googleapis.com",
             "groqApiKey": "q" * 40,
             "serverEnvironment": {"SOME_VARIABLE": "value"},
             "serverSecrets": {"SOME_KEY": "s" * 40},
