@@ -10,7 +10,7 @@ from benchmarks.platform import BenchmarkStack, Platform
 from benchmarks.report import Table
 from benchmarks.samples import Samples
 from catalogue import BASE_IMAGE_NAME, LETTA, SERVICE_LABEL
-from operations.engine.docker_engine import parse_memory
+from operations.engine.answers import parse_memory
 
 MEMORY_TARGET = "<= 1,000 MB"
 LETTA_TARGET = "<= 700 MB"

@@ -1,7 +1,7 @@
 """The variables that server 0.16.8 documents: which values it starts with, and which it must not be given.
 
 Data only. What the platform sets itself, or has a setting for, is in `server_environment`. Names are in capitals:
-the server reads its settings without regard to case.
+the server reads its settings without regard to case. Longer than other files because it is one table.
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 import catalogue
-from operations.engine.docker_engine import (
-    DockerEngine,
+from operations.engine.answers import (
     parse_build_record,
     parse_container,
     parse_facts,
     parse_inspection,
     parse_memory,
 )
+from operations.engine.docker_engine import DockerEngine
 from operations.engine.protocol import Engine, Inspection, Output, Published, trouble, troubled
 from testbed.fake_engine import FakeEngine, container, inspection
 
