@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from toolchain.errors import StepFailedError
@@ -93,12 +94,17 @@ def test_an_interruption_also_ends_what_the_program_started(tmp_path: Path) -> N
         "sh = f'sleep 600 & echo $! >>{pids}; echo $$ >>{pids}; wait'\n"
         "Progress(print, logs=pids.parent).run(['sh', '-c', sh], log='it')\n"
     )
-    root = ROOT
-    code = subprocess.call([sys.executable, "-c", script, str(pids), str(root)])
+    code = subprocess.call([sys.executable, "-c", script, str(pids), str(ROOT)])
     assert code == 128 + 15
     for pid in pids.read_text().split():
-        state = Path(f"/proc/{pid}/stat")
         deadline = time.monotonic() + 10
-        while (running := state.exists() and state.read_text().split()[2] != "Z") and time.monotonic() < deadline:
+        while (running := is_running(int(pid))) and time.monotonic() < deadline:
             time.sleep(0.05)  # it was killed, and a busy machine takes a moment to end it
         assert not running
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
