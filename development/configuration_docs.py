@@ -70,14 +70,14 @@ _RULES = f"""\
 - Addresses are those that a container sees: `localhost`, in any notation, is refused, and so are IPv6 addresses,
   which the stack's networks do not have. This machine is `{catalogue.MACHINE}` there, on Linux too, for the server
   and what sends telemetry; the service must listen beyond 127.0.0.1. `grafanaUrl` is only linked to. Slashes at
-  the end, and the `/v1` that Ollama needs, are put right.
+  the end, and the `/v1` that Ollama needs, are corrected.
 - No `…Cpus` may exceed the engine's CPUs: `make up` and `make doctor` check it.
 - `serverEnvironment` and `serverSecrets` may not set variables that the platform sets itself or that have a
   setting of their own. What looks like a secret must be in `serverSecrets`, whose names are in capitals.
-- Variables of the server are refused, with the reason, where they would keep it from starting, open it, send data
+- Variables of the server are refused, with the reason, where they would keep it from starting, remove its protection, send data
   elsewhere, or need a library that the image leaves out, and values are checked as the server does: see
   `settings/server_variables.py`.
-- With `deploymentEnvironment` = `prod`, to the letter, the server offers agents no `send_message_to_agent_async`.
+- With `deploymentEnvironment` set to exactly `prod`, the server offers agents no `send_message_to_agent_async`.
 - Keys that nothing reads are refused, such as `docker:host` (set `DOCKER_HOST` instead).
 """
 
