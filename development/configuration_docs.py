@@ -70,7 +70,7 @@ _RULES = f"""\
 - Addresses are those that a container sees: `localhost`, in any notation, is refused, and so are IPv6 addresses,
   which the stack's networks do not have. This machine is `{catalogue.MACHINE}` there, on Linux too, for the server
   and what sends telemetry; the service must listen beyond 127.0.0.1. `grafanaUrl` is only linked to. Slashes at
-  the end, and the `/v1` that Ollama needs, are corrected.
+  the end are removed, and the `/v1` that Ollama needs is added.
 - No `…Cpus` may exceed the engine's CPUs: `make up` and `make doctor` check it.
 - `serverEnvironment` and `serverSecrets` may not set variables that the platform sets itself or that have a
   setting of their own. What looks like a secret must be in `serverSecrets`, whose names are in capitals.

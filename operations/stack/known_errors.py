@@ -44,7 +44,7 @@ _FIXES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("a later version has left",),
         "the collector that ran before has not delivered everything: put it back with `pulumi config rm "
         "collectorVersion --stack {stack}` and `make up STACK={stack}`, and change the version when "
-        "otelcol_exporter_queue_size is 0 at each collector's metrics port",
+        "otelcol_exporter_queue_size is 0 in each collector's metrics",
     ),
     (("OOMKilled", "exit code 137"), "a service ran out of memory: raise its `…MemoryMb` setting"),
     (
