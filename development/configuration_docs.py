@@ -68,8 +68,9 @@ _RULES = f"""\
 - `pinnedImages` names every image that the stack runs, each with its digest:
   {_listed(sorted(catalogue.images(Composition.ALL)))}.
 - Addresses are those that a container sees: `localhost`, in any notation, is refused, and so are IPv6 addresses,
-  which the stack's networks do not have. This machine is `{catalogue.MACHINE}` there, on Linux too, for the server
-  and what sends telemetry; the service must listen beyond 127.0.0.1. `grafanaUrl` is only linked to. Slashes at
+  which the stack's networks do not have. Inside the server and the collectors, this machine is called
+  `{catalogue.MACHINE}`, on Linux too; a service on it must listen on more than 127.0.0.1. `grafanaUrl` is only
+  linked to. Slashes at
   the end are removed, and the `/v1` that Ollama needs is added.
 - No `…Cpus` may exceed the engine's CPUs: `make up` and `make doctor` check it.
 - `serverEnvironment` and `serverSecrets` may not set variables that the platform sets itself or that have a
