@@ -77,7 +77,7 @@ _RULES = f"""\
   setting of their own. What looks like a secret must be in `serverSecrets`, whose names are in capitals.
 - Variables of the server are refused, with the reason, where they would keep it from starting, remove its
   protection, send data elsewhere, or need a library that the image leaves out, and values are checked as the
-  server does: see `settings/server_variables.py`.
+  server checks them: see `settings/server_variables.py`.
 - With `deploymentEnvironment` set to exactly `prod`, the server offers agents no `send_message_to_agent_async`.
 - Keys that nothing reads are refused, such as `docker:host` (set `DOCKER_HOST` instead).
 """
