@@ -175,8 +175,9 @@ def _table(costs: dict[Candidate, list[Cost]], rounds: int) -> Table:
         columns=("configuration", "version", "s for 10^6 spans", "min-max", "spans/s at 80 %", "peak MB"),
         rows=tuple(rows),
         notes=(
-            f"Processor seconds of the collector for {RATE * SECONDS:,} spans of about {PADDING + 400:,} bytes at"
-            f" {RATE:,} spans/s in requests of {RATE // REQUESTS_RATE}, until all of them are stored;"
+            "Processor seconds of the collector for a million spans, computed from"
+            f" {RATE * SECONDS:,} spans of about {PADDING + 400:,} bytes at {RATE:,} spans/s"
+            f" in requests of {RATE // REQUESTS_RATE}, until all of them are stored;"
             f" {rounds} round{'s' if rounds > 1 else ''}.",
             f"Spans/s at {SHARE:.0%} of one core are computed from that cost; this rate was not sent.",
             "Upstream's original configuration runs unchanged except for addresses, credentials and the file's"
