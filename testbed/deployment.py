@@ -164,14 +164,14 @@ class Deployment:
         return str(shown.decode())
 
     def leftovers(self) -> dict[str, list[str]]:
-        """Return the names of everything on the engine with this stack's label, by kind."""
+        """Return the sorted names of everything on the engine with this stack's label, by kind."""
         label: Any = {"label": f"{STACK_LABEL}={self.stack}"}
         found: dict[str, list[str]] = {
             "containers": [str(one.name) for one in self.engine.containers.list(all=True, filters=label)],
             "networks": [str(one.name) for one in self.engine.networks.list(filters=label)],
             "volumes": [str(one.name) for one in self.engine.volumes.list(filters=label)],
         }
-        return {kind: names for kind, names in found.items() if names}
+        return {kind: sorted(names) for kind, names in found.items() if names}
 
 
 NewDeployment = Callable[..., Deployment]
