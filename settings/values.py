@@ -1,4 +1,7 @@
-"""The kinds of value that settings have: each an annotated type with its rule in words."""
+"""The kinds of value that settings have: each an annotated type with its rule in words.
+
+A little longer than other files: it is one list, in which a kind's check stands next to those like it.
+"""
 
 from __future__ import annotations
 
