@@ -1,12 +1,12 @@
 """Whose it is what carries a stack's label on the engine: of this state, left over by it, or another state's.
 
 The name of a stack is no proof: another user, another backend or a lost state may have used it too. The id of the
-stack is: the program draws it once, the state holds it, and what the program creates carries it
+stack is: the program draws it once, the state holds it, and the data volumes carry it
 (`catalogue.STACK_ID_LABEL`). So this is the rule by which operations remove anything:
 
 1. **Only what carries the id of this state.** A state without an id, because nothing was deployed, owns nothing.
-   Earlier versions gave the id to data volumes alone. What they made besides belongs to the one to whom all data
-   volumes of the stack belong. What an interrupted update was creating is known by its name, partly random.
+   What has no id, such as containers and networks, belongs to the one to whom all data volumes of the stack
+   belong. What an interrupted update was creating is known by its name, partly random.
 2. **What is another's is named and refused before anything is removed.**
 3. **Only after Pulumi itself could lock the state**, with any backend (`preflight.prepare_stack` refreshes first):
    then no other update runs that is creating what looks left over.
